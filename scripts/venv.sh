@@ -1,0 +1,48 @@
+# Sourced by the other scripts: `use_venv` makes or reuses .venv and puts it first on PATH.
+# shellcheck shell=bash
+
+is_new_enough() {
+    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+}
+
+find_python() {
+    local name
+    for name in python3.13 python3.12 python3.11 python3; do
+        if command -v "$name" >/dev/null && is_new_enough "$name"; then
+            echo "$name"
+            return
+        fi
+    done
+    echo "error: no Python 3.11 or newer found (tried python3.13, python3.12, python3.11, python3); install one and try again" >&2
+    return 1
+}
+
+make_venv() {
+    local python
+    python=$(find_python) || return 1
+    echo "making .venv with $("$python" --version)" >&2
+    "$python" -m venv .venv
+}
+
+install_project() {
+    local installed=.venv/installed-pyproject.toml
+    if cmp -s pyproject.toml "$installed"; then
+        return
+    fi
+    echo "installing crcrank and its test tools into .venv; the first time this takes some minutes" >&2
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --editable '.[test]' || return 1
+    cp pyproject.toml "$installed"
+}
+
+use_venv() {
+    if [ ! -e .venv ]; then
+        make_venv || return 1
+    fi
+    if ! is_new_enough .venv/bin/python; then
+        echo "error: .venv does not hold a working Python 3.11 or newer; remove it and try again" >&2
+        return 1
+    fi
+    install_project || return 1
+    PATH="$PWD/.venv/bin:$PATH"
+    export PATH
+}
