@@ -1,0 +1,1 @@
+"""Figures of merit for rankings: hit tables, discovery curves, validation splits."""
