@@ -1,0 +1,1 @@
+"""Formulas, ions and elemental properties: the only room that imports pymatgen."""
