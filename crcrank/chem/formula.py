@@ -1,0 +1,417 @@
+"""Chemical formulas as people and databases write them, read strictly into gcd-reduced compositions.
+
+How the ambiguous spots are read (what stays ambiguous is rejected, never guessed):
+
+- *A dot* is a decimal point between digits, unless water follows the number: ``CuSO4.5H2O`` is a hydrate,
+  ``Li0.5CoO2`` has a fractional amount. ``·``, ``•`` and ``*`` always separate.
+- *A number* right after an element or a bracket is an amount; at the start of the text, of a bracket or after a
+  separator it multiplies what follows, up to the next separator.
+- *Charges* are dropped. Digits before a sign are the charge after a space or a bracket (``S O4 2-``, ``[Fe(CN)6]4-``),
+  after a lone element (``Fe3+``, ``O2-``) and, before ``+``, after a metal within a longer formula (``NaFe3+Si2O6``).
+  After the last atom of a polyatomic ion one digit is the amount (``NH4+``, ``NO3-``); of several, the last is the
+  charge (``SO42-``). Digits after a bare sign are the charge (``Fe+3``); after a signed number they are the amount
+  (``Fe3+2 O2-3``). The two orders in one text, or a sign with more formula behind it, are ambiguous: a mixture, an
+  alloy and a chemical system are written alike (``Al2O3+SiO2``, ``Ti-6Al-4V``, ``Ba-Ti-O``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from math import gcd
+
+from crcrank.errors import InputDataError
+
+MAX_TEXT_LENGTH = 1_000
+MAX_AMOUNT = 10_000
+
+ELECTRONEGATIVITY_ORDER: tuple[str, ...] = tuple(
+    (
+        "Fr Cs K Rb Ba Ra Na Sr Li Ca Ac La Tb Yb Ce Pm Pr Nd Sm Eu Gd Dy Y Ho Er Tm Lu Pu Am Bk Cf Cm Es Fm Hf Lr Md No Th "
+        "Mg Zr Np Sc U Pa Ta Ti Mn Be Nb Al Tl V Zn Cr Cd In Ga Fe Co Cu Re Si Tc Ni Ag Sn Hg Po Ge Bi B Sb Te Mo As P At H "
+        "Ir Os Pd Rn Ru Pt Rh Pb W Au C Se S Xe I Br Kr N Cl O F "
+        "Ar Bh Cn Db Ds Fl He Hs Lv Mc Mt Ne Nh Og Rf Rg Sg Ts"
+    ).split()
+)
+"""All elements by Pauling electronegativity (pymatgen 2026.10's ``Element.X``), then symbol; those without a value last."""
+
+_RANK = {symbol: rank for rank, symbol in enumerate(ELECTRONEGATIVITY_ORDER)}
+_SYMBOLS = {symbol: symbol for symbol in ELECTRONEGATIVITY_ORDER} | {"D": "H", "T": "H"}
+_LIGAND_ATOMS = frozenset({"H", "D", "C", "N", "O", "F", "S", "Cl", "Br", "I"})
+"""The atoms that polyatomic ions end in, so that the digit before their sign is an amount."""
+
+_MISSING = frozenset({"", "?", ".", "-", "--", "none", "null", "n/a", "<na>"})
+_NOT_NUMBERS = frozenset({"nan", "inf", "+inf", "-inf", "infinity"})
+
+EMPTY = "empty"
+TOO_LONG = f"longer than {MAX_TEXT_LENGTH:,} characters"
+NOT_A_NUMBER = "not a number (NaN or inf)"
+NOT_A_FORMULA = "not a chemical formula"
+UNBALANCED = "unbalanced brackets"
+FRACTIONAL = "fractional amounts (disorder)"
+VARIABLE = "variable amounts (x, y, n, δ)"
+SHARED_SITE = "elements that share a site (disorder)"
+ZERO = "zero amount"
+TOO_LARGE = f"an amount above {MAX_AMOUNT:,}"
+AMBIGUOUS_SIGN = "ambiguous + or - (a charge, a mixture or a range)"
+AMBIGUOUS_NUMBER = "ambiguous number before a part of the formula"
+ELEMENT = "an element, not a compound"
+
+
+class FormulaError(InputDataError):
+    """A text that is no usable formula; the message is a short reason under which such texts can be counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """Elements with gcd-reduced integer amounts.
+
+    Parameters
+    ----------
+    elements
+        Element symbols in alphabetical order, each once.
+    amounts
+        Positive amounts in the order of ``elements``, without a common divisor.
+    """
+
+    elements: tuple[str, ...]
+    amounts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, elements: Iterable[str], amounts: Iterable[int]) -> Composition:
+        """Return the composition of elements in any order, repeated or not, with unreduced amounts.
+
+        Examples
+        --------
+        >>> Composition.of(["Ti", "O", "Ba"], [2, 6, 2])
+        Composition(elements=('Ba', 'O', 'Ti'), amounts=(1, 3, 1))
+        """
+        amount_by_element: dict[str, int] = {}
+        for element, amount in zip(elements, amounts, strict=True):
+            amount_by_element[element] = amount_by_element.get(element, 0) + amount
+        return _composition(amount_by_element)
+
+    @property
+    def formula(self) -> str:
+        """The identity: elements in alphabetical order, 1 left out (``BaO3Ti``)."""
+        return _written(zip(self.elements, self.amounts, strict=True))
+
+    @property
+    def pretty_formula(self) -> str:
+        """For people: elements from the most to the least electropositive (``BaTiO3``)."""
+        return _written(sorted(zip(self.elements, self.amounts, strict=True), key=_electronegativity_rank))
+
+    @property
+    def chemical_system(self) -> str:
+        """Element symbols in alphabetical order, joined by hyphens (``Ba-O-Ti``)."""
+        return "-".join(self.elements)
+
+
+def format_formula(elements: Iterable[str], amounts: Iterable[int]) -> str:
+    """Return the ``formula`` of elements in any order and amounts with or without a common divisor.
+
+    Examples
+    --------
+    >>> format_formula(["Li", "O"], [2, 2])
+    'LiO'
+    """
+    return Composition.of(elements, amounts).formula
+
+
+def pretty_formula(elements: Iterable[str], amounts: Iterable[int]) -> str:
+    """Return the ``pretty_formula`` of elements in any order and amounts with or without a common divisor.
+
+    Examples
+    --------
+    >>> pretty_formula(["Cl", "Na"], [1, 1])
+    'NaCl'
+    """
+    return Composition.of(elements, amounts).pretty_formula
+
+
+def parse_formula(text: str) -> Composition:
+    """Read a formula as a person or a database wrote it; the module's docstring tells how.
+
+    Parameters
+    ----------
+    text
+        A formula with integer amounts: brackets, hydrates, charges, Hill order with spaces or between dashes,
+        Unicode, LaTeX, HTML and CIF subscripts. D and T are H.
+
+    Returns
+    -------
+    Composition
+        At least two elements, gcd-reduced.
+
+    Raises
+    ------
+    FormulaError
+        If the text is not a formula, is ambiguous, disordered, or a single element; the message is the reason.
+
+    Examples
+    --------
+    >>> parse_formula("Sr3 (P3 O9)2 (H2 O)7").formula
+    'H14O25P6Sr3'
+    """
+    text = text.strip()
+    if len(text) > MAX_TEXT_LENGTH:
+        raise FormulaError(TOO_LONG)
+    _check_present(text)
+    amount_by_element = _read_simple(text)
+    if amount_by_element is None:
+        amount_by_element = _read_plain(_without_charges(_with_plain_numbers(_without_markup(text))))
+    if max(amount_by_element.values()) > MAX_AMOUNT:
+        raise FormulaError(TOO_LARGE)
+    if len(amount_by_element) < 2:
+        raise FormulaError(ELEMENT)
+    return _composition(amount_by_element)
+
+
+def _composition(amount_by_element: Mapping[str, int]) -> Composition:
+    divisor = reduce(gcd, amount_by_element.values())
+    elements = tuple(sorted(amount_by_element))
+    return Composition(elements, tuple(amount_by_element[element] // divisor for element in elements))
+
+
+def _written(parts: Iterable[tuple[str, int]]) -> str:
+    return "".join(element if amount == 1 else f"{element}{amount}" for element, amount in parts)
+
+
+def _electronegativity_rank(part: tuple[str, int]) -> int:
+    return _RANK[part[0]]
+
+
+def _check_present(text: str) -> None:
+    word = text.lower() if len(text) <= len("infinity") else text
+    if word in _MISSING:
+        raise FormulaError(EMPTY)
+    if word in _NOT_NUMBERS:
+        raise FormulaError(NOT_A_NUMBER)
+
+
+# ---- the common case: elements with integer amounts, with or without spaces ----
+
+_SIMPLE = re.compile(r"(?:[A-Z][a-z]?[0-9]*+ ?)++")
+_SIMPLE_PART = re.compile(r"([A-Z][a-z]?)([0-9]*)")
+
+
+def _read_simple(text: str) -> dict[str, int] | None:
+    """Return the amounts, or None where the careful way must decide or give the reason."""
+    if not _SIMPLE.fullmatch(text):
+        return None
+    amount_by_element: dict[str, int] = {}
+    for written, digits in _SIMPLE_PART.findall(text):
+        symbol = _SYMBOLS.get(written)
+        amount = int(digits) if digits else 1
+        if symbol is None or amount == 0:
+            return None
+        amount_by_element[symbol] = amount_by_element.get(symbol, 0) + amount
+    return amount_by_element
+
+
+# ---- step 1: markup and typography to ASCII, with "·" as the one separator ----
+
+_PLAIN_CHARACTERS = str.maketrans(
+    "₀₁₂₃₄₅₆₇₈₉₊₋ₓₙ\u2013\u2014\u2212\u2010\u2011•∙⋅*・{}[]\xa0\u2009\u202f\t",
+    "0123456789+-xn-----·····()()    ",
+    "$_~\u200b\ufeff",
+)
+_SIGNED_SUPERSCRIPT = re.compile(
+    r"[⁰¹²³⁴⁵⁶⁷⁸⁹]*+[⁺⁻]|<sup>\s*+\d*+[+\-\u2212]\d*+\s*+</sup>|\^\{?(?:\d++[+\-\u2212]|[+\-\u2212]\d*+)\}?\^?"
+)
+_SUBSCRIPT_BRACES = re.compile(r"_\{([^{}]*+)\}")
+_TAGS = re.compile(r"</?(?:sub|i|b|em)>|\\(?:mathrm|mathregular|text|ce|rm|,)")
+_WATER = r"[1-9]\d*+\s*+\(?[HD]2\s*+O(?![a-z])"
+_DOT_SEPARATOR = re.compile(rf"([A-Za-z)]\d*+)\s*+\.(?=\s*+(?:[A-Za-z(]|{_WATER}))")
+
+
+def _without_markup(text: str) -> str:
+    if text.startswith("-") and text.endswith("-"):
+        text = text[1:-1]
+    text = text.strip(" '\"").replace("\\cdot", "·")
+    text = _SIGNED_SUPERSCRIPT.sub("", text)
+    text = _TAGS.sub("", _SUBSCRIPT_BRACES.sub(r"\1", text))
+    return text.translate(_PLAIN_CHARACTERS).strip()
+
+
+# ---- step 2: integer amounts only ----
+
+_CHAINED_DECIMALS = re.compile(r"\.\d++\.\d")
+_DECIMAL = re.compile(r"(?<=\d)\.(\d*+)")
+_FRACTION = re.compile(r"(?<!\d)\.\d|\d\s*+[/⁄]\s*+\d|[½¼¾⅓⅔%]")
+_VARIABLE = re.compile(r"[+\-±]\s*+[a-zα-ω]|[α-ω]")
+
+
+def _with_plain_numbers(text: str) -> str:
+    """Return the text with hydrate dots as separators and without decimals; refuse disorder."""
+    if _VARIABLE.search(text):
+        raise FormulaError(VARIABLE)
+    if "," in text:
+        raise FormulaError(SHARED_SITE)
+    if _CHAINED_DECIMALS.search(text):
+        raise FormulaError(FRACTIONAL)
+    text = _DOT_SEPARATOR.sub(r"\1·", text)
+    if _FRACTION.search(text):
+        raise FormulaError(FRACTIONAL)
+    return _DECIMAL.sub(_without_decimal, text)
+
+
+def _without_decimal(match: re.Match[str]) -> str:
+    if match[1].strip("0"):
+        raise FormulaError(FRACTIONAL)
+    return ""
+
+
+# ---- step 3: no charges ----
+
+_CHARGE = re.compile(r"(?P<atoms>(?:[A-Z][a-z]?\d*+)*+)(?P<space>\s*+)(?P<own>\d*+)(?P<sign>[+-])(?P<after>\d*+)")
+_LAST_ATOM = re.compile(r"([A-Z][a-z]?)(\d*+)$")
+
+
+def _without_charges(text: str) -> str:
+    if "+" not in text and "-" not in text:
+        return text
+    orders: set[str] = set()
+    plain = _CHARGE.sub(lambda match: _without_charge(match, orders), text)
+    if len(orders) > 1:
+        raise FormulaError(AMBIGUOUS_SIGN)
+    return plain
+
+
+def _without_charge(match: re.Match[str], orders: set[str]) -> str:
+    """Return a match of ``_CHARGE`` without its charge, noting whether digits or sign came first."""
+    atoms, space, own, sign, after = match.group("atoms", "space", "own", "sign", "after")
+    behind = match.string[match.end() :]
+    ends = not behind or behind[0] in " )·"
+    ends_the_part = not behind.strip() or behind.lstrip()[0] in ")·"
+    kept, digits = (atoms, own) if own or space or not atoms else _split_charge(atoms, sign)
+    follows_something = bool(atoms) or match.string[: match.start()].endswith(")")
+    if digits:
+        orders.add("digits first")
+        clear = (ends or sign == "+") and not (space and after)
+        amount = after
+    else:
+        orders.update(["sign first"] if after else [])
+        clear = ends and (ends_the_part or not space)
+        amount = ""
+    if not (follows_something and clear) or (amount and kept[-1:].isdigit()):
+        raise FormulaError(AMBIGUOUS_SIGN)
+    return kept + amount
+
+
+def _split_charge(atoms: str, sign: str) -> tuple[str, str]:
+    """Split the digits before a sign into what belongs to the atoms and the charge: ``SO42`` -> ``SO4``, ``2``."""
+    last = _LAST_ATOM.search(atoms)
+    if last is None or not last[2]:
+        return atoms, ""
+    symbol, digits = last.groups()
+    is_oxidation_state = last.start() == 0 or (sign == "+" and symbol not in _LIGAND_ATOMS)
+    if len(digits) == 1:
+        n_charge = 1 if is_oxidation_state else 0
+    else:
+        n_charge = 0 if digits[-1] == "0" or digits[:-1] == "1" else 1
+    cut = len(atoms) - n_charge
+    return atoms[:cut], atoms[cut:]
+
+
+# ---- step 4: elements, amounts, brackets and separators ----
+
+_TOKEN = re.compile(
+    r"(?P<element>[A-Z][a-z]?)|(?P<coefficient>(?<=\s)\d++(?=[A-Z(]))|(?P<number>\d++)|(?P<open>\()|(?P<close>\))"
+    r"|(?P<separator>·)|(?P<space>\s++)|(?P<other>.)"
+)
+_WATER_AT = re.compile(_WATER)
+_VARIABLE_LETTERS = frozenset("mnuvwxyz")
+
+
+@dataclass(slots=True)
+class _Part:
+    """What stands between separators: a coefficient and the units that it multiplies."""
+
+    coefficient: int = 1
+    units: list[dict[str, int]] = field(default_factory=list)
+    takes_number: bool = True
+
+    def add(self, unit: dict[str, int]) -> None:
+        self.units.append(unit)
+        self.takes_number = True
+
+    def multiply(self, digits: str) -> None:
+        """Take a number: for the last unit, or as the coefficient where no unit stands yet."""
+        amount = int(digits)
+        if amount == 0:
+            raise FormulaError(ZERO)
+        if not self.takes_number:
+            raise FormulaError(NOT_A_FORMULA)
+        self.takes_number = False
+        if self.units:
+            self.units[-1] = {symbol: n * amount for symbol, n in self.units[-1].items()}
+        else:
+            self.coefficient = amount
+
+
+def _read_plain(text: str) -> dict[str, int]:
+    levels: list[list[_Part]] = [[_Part()]]
+    for match in _TOKEN.finditer(text):
+        kind, token, parts = match.lastgroup, match[0], levels[-1]
+        if kind == "element":
+            parts[-1].add({_symbol(token): 1})
+        elif kind == "number":
+            parts[-1].multiply(token)
+        elif kind == "coefficient":
+            _start_coefficient(parts, match)
+        elif kind == "separator":
+            parts.append(_Part())
+        elif kind == "open":
+            levels.append([_Part()])
+        elif kind == "close":
+            _close(levels)
+        elif kind == "other":
+            raise FormulaError(_reason_for(text[match.start() :]))
+    if len(levels) > 1:
+        raise FormulaError(UNBALANCED)
+    return _total(levels[0])
+
+
+def _symbol(written: str) -> str:
+    symbol = _SYMBOLS.get(written)
+    if symbol is None and written[0] in _SYMBOLS and written[1:] in _VARIABLE_LETTERS:
+        raise FormulaError(VARIABLE)
+    if symbol is None:
+        raise FormulaError(f"unknown element {written!r}")
+    return symbol
+
+
+def _start_coefficient(parts: list[_Part], match: re.Match[str]) -> None:
+    """Take a number that stands after a space and before an element or bracket: ``Na2SO4 10H2O``."""
+    if parts[-1].units:
+        if not _WATER_AT.match(match.string, match.start()):
+            raise FormulaError(AMBIGUOUS_NUMBER)
+        parts.append(_Part())
+    parts[-1].multiply(match[0])
+
+
+def _close(levels: list[list[_Part]]) -> None:
+    if len(levels) == 1:
+        raise FormulaError(UNBALANCED)
+    levels[-2][-1].add(_total(levels.pop()))
+
+
+def _total(parts: Sequence[_Part]) -> dict[str, int]:
+    amount_by_element: dict[str, int] = {}
+    for part in parts:
+        if not part.units:
+            raise FormulaError(NOT_A_FORMULA)
+        for unit in part.units:
+            for symbol, amount in unit.items():
+                amount_by_element[symbol] = amount_by_element.get(symbol, 0) + amount * part.coefficient
+    return amount_by_element
+
+
+def _reason_for(rest: str) -> str:
+    if rest.startswith(("nan", "inf")):
+        return NOT_A_NUMBER
+    is_variable = rest[0] in _VARIABLE_LETTERS and not rest[1:2].islower()
+    return VARIABLE if is_variable else NOT_A_FORMULA
