@@ -151,7 +151,7 @@ def _ion(row: Row) -> Ion:
     ion = Ion(check_symbol(row.cells["element"], f"{row.where}, column element"), _integer(row, "oxidation_state"))
     if ion.oxidation_state * _SIGN_BY_ROLE[role] <= 0:
         sign = "positive" if _SIGN_BY_ROLE[role] > 0 else "negative"
-        raise ConfigError(f"{row.where}, column oxidation_state: expected a {sign} number for a {role}, found {ion.oxidation_state}")
+        raise ConfigError(f"{row.where}, column oxidation_state: expected a {sign} number as {role}, found {ion.oxidation_state}")
     if row.cells["ion"] != ion.label:
         raise ConfigError(f"{row.where}, column ion: expected {ion.label}, found {row.cells['ion']!r}")
     return ion
