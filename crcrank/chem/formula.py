@@ -27,14 +27,13 @@ from crcrank.errors import InputDataError
 MAX_TEXT_LENGTH = 1_000
 MAX_AMOUNT = 10_000
 
-ELECTRONEGATIVITY_ORDER: tuple[str, ...] = tuple(
-    (
-        "Fr Cs K Rb Ba Ra Na Sr Li Ca Ac La Tb Yb Ce Pm Pr Nd Sm Eu Gd Dy Y Ho Er Tm Lu Pu Am Bk Cf Cm Es Fm Hf Lr Md No Th "
-        "Mg Zr Np Sc U Pa Ta Ti Mn Be Nb Al Tl V Zn Cr Cd In Ga Fe Co Cu Re Si Tc Ni Ag Sn Hg Po Ge Bi B Sb Te Mo As P At H "
-        "Ir Os Pd Rn Ru Pt Rh Pb W Au C Se S Xe I Br Kr N Cl O F "
-        "Ar Bh Cn Db Ds Fl He Hs Lv Mc Mt Ne Nh Og Rf Rg Sg Ts"
-    ).split()
+_BY_ELECTRONEGATIVITY = (
+    "Fr Cs K Rb Ba Ra Na Sr Li Ca Ac La Tb Yb Ce Pm Pr Nd Sm Eu Gd Dy Y Ho Er Tm Lu Pu Am Bk Cf Cm Es Fm Hf Lr Md No Th "
+    "Mg Zr Np Sc U Pa Ta Ti Mn Be Nb Al Tl V Zn Cr Cd In Ga Fe Co Cu Re Si Tc Ni Ag Sn Hg Po Ge Bi B Sb Te Mo As P At H "
+    "Ir Os Pd Rn Ru Pt Rh Pb W Au C Se S Xe I Br Kr N Cl O F "
+    "Ar Bh Cn Db Ds Fl He Hs Lv Mc Mt Ne Nh Og Rf Rg Sg Ts"
 )
+ELECTRONEGATIVITY_ORDER = tuple(_BY_ELECTRONEGATIVITY.split())
 """All elements by Pauling electronegativity (pymatgen 2026.10's ``Element.X``), then symbol; those without a value last."""
 
 _RANK = {symbol: rank for rank, symbol in enumerate(ELECTRONEGATIVITY_ORDER)}
@@ -240,8 +239,8 @@ def _without_markup(text: str) -> str:
 
 _CHAINED_DECIMALS = re.compile(r"\.\d++\.\d")
 _DECIMAL = re.compile(r"(?<=\d)\.(\d*+)")
-_FRACTION = re.compile(r"(?<!\d)\.\d|\d\s*+[/⁄]\s*+\d|[½¼¾⅓⅔%]")
-_VARIABLE = re.compile(r"[+\-±]\s*+[a-zα-ω]|[α-ω]")
+_FRACTION = re.compile(r"(?<!\d)\.\d|\d\s*+[/\u2044]\s*+\d|[½¼¾⅓⅔%]")
+_VARIABLE = re.compile(r"[+\-±]\s*+[a-z]|[\u03b1-\u03c9]")
 
 
 def _with_plain_numbers(text: str) -> str:
@@ -308,11 +307,8 @@ def _split_charge(atoms: str, sign: str) -> tuple[str, str]:
         return atoms, ""
     symbol, digits = last.groups()
     is_oxidation_state = last.start() == 0 or (sign == "+" and symbol not in _LIGAND_ATOMS)
-    if len(digits) == 1:
-        n_charge = 1 if is_oxidation_state else 0
-    else:
-        n_charge = 0 if digits[-1] == "0" or digits[:-1] == "1" else 1
-    cut = len(atoms) - n_charge
+    ends_in_charge = is_oxidation_state if len(digits) == 1 else digits[:-1] != "1" and digits[-1] != "0"
+    cut = len(atoms) - 1 if ends_in_charge else len(atoms)
     return atoms[:cut], atoms[cut:]
 
 

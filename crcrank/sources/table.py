@@ -1,0 +1,88 @@
+"""Text tables with a header: CSV, TSV, and those with ``;`` or ``|`` between their cells.
+
+In tab-separated tables quotes are ordinary characters, since databases export titles with stray ones; elsewhere a
+quote that is not closed would swallow rows, and is an error.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Literal
+
+from crcrank.errors import InputDataError
+from crcrank.sources.columns import choose_columns, formula_column, raw_record
+from crcrank.sources.opening import Source
+from crcrank.sources.records import RawRecord, ReadOptions
+
+_DELIMITERS = ("\t", ",", ";", "|")
+_N_LINES_LOOKED_AT = 20
+
+
+def recognises(source: Source) -> bool:
+    """Say whether there is a header with a formula column, or lines that all have the same number of cells."""
+    lines = list(islice((line for line in source.lines() if _is_content(line)), _N_LINES_LOOKED_AT))
+    return any(_looks_like_table(lines, delimiter) for delimiter in _DELIMITERS)
+
+
+def read(source: Source, options: ReadOptions) -> Iterator[RawRecord]:
+    """Yield the rows below the header; a row that is too short gives an empty formula.
+
+    Raises
+    ------
+    InputDataError
+        If no delimiter gives a formula column, a named column is missing, or a quote is not closed.
+    """
+    lines = enumerate(source.lines(), start=1)
+    header_line, header = next(((number, line) for number, line in lines if _is_content(line)), (0, ""))
+    delimiter = _delimiter(header, options)
+    names = _header_cells(header, delimiter)
+    columns = choose_columns(source.name, names, options)
+    places = [None if name is None else names.index(name) for name in (columns.formula, columns.source_id, columns.year)]
+    rows = csv.reader((line for _, line in lines), delimiter=delimiter, quoting=_quoting(delimiter), strict=True)
+    try:
+        for row in filter(None, rows):
+            yield raw_record(header_line + rows.line_num, *(_cell(row, place) for place in places))
+    except csv.Error as error:
+        raise InputDataError(f"{source.name}: line {header_line + rows.line_num}: damaged row ({error}); is a quote not closed?") from error
+
+
+def _is_content(line: str) -> bool:
+    text = line.strip()
+    return bool(text) and not text.startswith("#")
+
+
+def _looks_like_table(lines: Sequence[str], delimiter: str) -> bool:
+    """Say whether the lines are rows; a comma within brackets, ``(Mg,Fe)2SiO4``, makes no cells."""
+    if not lines:
+        return False
+    names = _header_cells(lines[0], delimiter)
+    if formula_column(names, ReadOptions()) is not None:
+        return True
+    splits_brackets = any(name.count("(") != name.count(")") for name in names)
+    n_cells = {len(_header_cells(line, delimiter)) for line in lines}
+    return len(lines) > 1 and n_cells == {len(names)} != {1} and not splits_brackets
+
+
+def _delimiter(header: str, options: ReadOptions) -> str:
+    """Return the delimiter that gives a formula column, or else the one that gives most cells."""
+
+    def fitness(delimiter: str) -> tuple[bool, int]:
+        names = _header_cells(header, delimiter)
+        return formula_column(names, options) is not None, len(names)
+
+    return max(_DELIMITERS, key=fitness)
+
+
+def _header_cells(line: str, delimiter: str) -> list[str]:
+    cells: Iterable[str] = next(csv.reader([line], delimiter=delimiter, quoting=_quoting(delimiter)), [])
+    return [cell.strip().strip('"') for cell in cells]
+
+
+def _cell(row: Sequence[str], place: int | None) -> str | None:
+    return row[place].strip().strip('"') if place is not None and place < len(row) else None
+
+
+def _quoting(delimiter: str) -> Literal[0, 3]:
+    return csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL

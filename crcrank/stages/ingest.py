@@ -1,0 +1,221 @@
+"""Read users' files into the known (or holdout) compositions, with an account of every line that was not used."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from crcrank.artifacts.store import Provenance, hold_output, replacing, sibling, write_artifact
+from crcrank.chem.formula import Composition, FormulaError, parse_formula
+from crcrank.errors import InputDataError, OutputError
+from crcrank.progress import ProgressSink, SilentProgress
+from crcrank.sources.opening import STDIN
+from crcrank.sources.records import RawRecord
+from crcrank.sources.registry import read_source
+
+_log = logging.getLogger(__name__)
+_PROGRESS_STEP = 5_000
+_N_REASONS_SHOWN = 3
+_MAX_REJECTED_TEXT = 1_000
+
+
+@dataclass(frozen=True)
+class IngestSummary:
+    """What became of the lines: ``n_in == n_kept + n_rejected + n_duplicate``.
+
+    Parameters
+    ----------
+    n_in
+        Lines (or rows) that hold a formula or should.
+    n_kept
+        Compositions written, each once.
+    n_rejected
+        Lines that could not be used.
+    n_duplicate
+        Lines whose composition an earlier line gave.
+    reasons
+        Rejected lines by reason, most common first.
+    out, rejected
+        The two artifacts written.
+    """
+
+    n_in: int
+    n_kept: int
+    n_rejected: int
+    n_duplicate: int
+    reasons: dict[str, int]
+    out: Path
+    rejected: Path
+
+
+@dataclass(slots=True)
+class _Known:
+    composition: Composition
+    source: str
+    source_id: str | None
+    year: int | None
+
+
+@dataclass(slots=True)
+class _Account:
+    """What was read so far."""
+
+    n_in: int = 0
+    n_duplicate: int = 0
+    known_by_formula: dict[str, _Known] = field(default_factory=dict)
+    rejected: list[tuple[str, int, str, str]] = field(default_factory=list)
+
+    def add(self, source: str, record: RawRecord) -> None:
+        """Book a line as known, duplicate or rejected."""
+        self.n_in += 1
+        try:
+            composition = parse_formula(record.text)
+        except FormulaError as error:
+            self.rejected.append((source, record.line, record.text[:_MAX_REJECTED_TEXT], str(error)))
+            return
+        formula = composition.formula
+        known = self.known_by_formula.get(formula)
+        if known is None:
+            self.known_by_formula[formula] = _Known(composition, source, record.source_id, record.year)
+        else:
+            self.n_duplicate += 1
+            known.year = min((year for year in (known.year, record.year) if year is not None), default=None)
+
+    def reasons(self) -> dict[str, int]:
+        """Return the rejected lines by reason, most common first, equally common ones by name."""
+        counts = Counter(reason for *_, reason in self.rejected)
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def run_ingest(
+    sources: Sequence[Path | str],
+    out: Path,
+    *,
+    format: str | None = None,  # noqa: A002  (the word that users write: --format)
+    formula_column: str | None = None,
+    id_column: str | None = None,
+    year_column: str | None = None,
+    overwrite: bool = False,
+    progress: ProgressSink | None = None,
+) -> IngestSummary:
+    """Read files of formulas and write the compositions as a ``known`` artifact, beside it the rejected lines.
+
+    A holdout is ingested in the same way; its artifact is of the kind ``known`` too, for only its use differs.
+    Lines of one composition are merged: the first line gives source and source_id, the year is the earliest of all.
+    Rows are sorted by formula. Both artifacts are written, or neither.
+
+    Parameters
+    ----------
+    sources
+        Files, or ``-`` for stdin; earlier ones win where compositions repeat.
+    out
+        The ``known`` artifact; the rejected lines go to ``sibling(out, "rejected")``.
+    format, formula_column, id_column, year_column
+        As for ``read_source``; they hold for all sources.
+    overwrite
+        Replace artifacts that exist.
+    progress
+        Told of every few thousand lines.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such format.
+    InputDataError
+        If a file cannot be used, or none of the lines can.
+    OutputError
+        If ``out`` exists and ``overwrite`` is false, or it cannot be written.
+    OutputHeldError
+        If another run writes ``out``.
+    """
+    config = {"format": format, "formula_column": formula_column, "id_column": id_column, "year_column": year_column}
+    rejected_path = sibling(out, "rejected")
+    _check_not_folders(out, rejected_path)
+    with hold_output(out, overwrite=overwrite):
+        account = _Account()
+        for source in sources:
+            _ingest_source(source, account, config, progress or SilentProgress())
+        summary = _summary(account, out, rejected_path)
+        _check_usable(sources, summary)
+        _write(account, summary, _provenance(sources, config, summary))
+    return summary
+
+
+def _check_not_folders(*paths: Path) -> None:
+    for path in paths:
+        if path.is_dir():
+            raise OutputError(f"{path}: wanted a file to write, found a folder")
+
+
+def _ingest_source(source: Path | str, account: _Account, config: Mapping[str, str | None], progress: ProgressSink) -> None:
+    name = "stdin" if str(source) == STDIN else str(source)
+    records = list(read_source(source, **config))
+    progress.start(f"ingest {Path(name).name}", len(records), "formulas")
+    remaining = iter(records)
+    while chunk := list(islice(remaining, _PROGRESS_STEP)):
+        for record in chunk:
+            account.add(name, record)
+        progress.advance(len(chunk), f"{len(account.known_by_formula):,} compositions")
+    _log.info("%s: %d formulas read", name, len(records))
+
+
+def _summary(account: _Account, out: Path, rejected_path: Path) -> IngestSummary:
+    n_kept, n_rejected = len(account.known_by_formula), len(account.rejected)
+    assert account.n_in == n_kept + n_rejected + account.n_duplicate, "every line is kept, rejected or a duplicate"  # noqa: S101
+    return IngestSummary(account.n_in, n_kept, n_rejected, account.n_duplicate, account.reasons(), out, rejected_path)
+
+
+def _check_usable(sources: Sequence[Path | str], summary: IngestSummary) -> None:
+    if summary.n_kept:
+        return
+    commonest = "; ".join(f"{reason}: {count}" for reason, count in islice(summary.reasons.items(), _N_REASONS_SHOWN))
+    names = ", ".join(map(str, sources))
+    raise InputDataError(f"{names}: none of {summary.n_in} lines is a usable composition ({commonest}); is it the right column or format?")
+
+
+def _provenance(sources: Sequence[Path | str], config: Mapping[str, str | None], summary: IngestSummary) -> Provenance:
+    counts = {name: getattr(summary, name) for name in ("n_in", "n_kept", "n_rejected", "n_duplicate", "reasons")}
+    files = [Path(source) for source in sources if str(source) != STDIN and Path(source).is_file()]
+    return Provenance(config={"sources": list(map(str, sources)), **config}, inputs=files, extra=counts)
+
+
+def _write(account: _Account, summary: IngestSummary, provenance: Provenance) -> None:
+    """Write both artifacts in full before either gets its name."""
+    with replacing(summary.out) as known_path, replacing(summary.rejected) as rejected_path:
+        write_artifact(known_path, "known", _known_columns(account.known_by_formula), provenance)
+        write_artifact(rejected_path, "rejected", _rejected_columns(account.rejected), provenance)
+
+
+def _known_columns(known_by_formula: Mapping[str, _Known]) -> dict[str, list[Any]]:
+    formulas = sorted(known_by_formula)
+    rows = [known_by_formula[formula] for formula in formulas]
+    compositions = [row.composition for row in rows]
+    return {
+        "formula": formulas,
+        "pretty_formula": [composition.pretty_formula for composition in compositions],
+        "elements": [composition.elements for composition in compositions],
+        "amounts": [composition.amounts for composition in compositions],
+        "n_elements": [len(composition.elements) for composition in compositions],
+        "source": _encodable(row.source for row in rows),
+        "source_id": _encodable(row.source_id for row in rows),
+        "year": [row.year for row in rows],
+    }
+
+
+def _rejected_columns(rejected: Sequence[tuple[str, int, str, str]]) -> dict[str, list[Any]]:
+    return {
+        "source": _encodable(source for source, *_ in rejected),
+        "line": [line for _, line, *_ in rejected],
+        "text": _encodable(text for _, _, text, _ in rejected),
+        "reason": [reason for *_, reason in rejected],
+    }
+
+
+def _encodable(texts: Iterable[str | None]) -> list[str | None]:
+    """Replace what UTF-8 cannot hold: lone surrogates from JSON escapes and from odd file names."""
+    return [None if text is None else text.encode("utf-8", "replace").decode() for text in texts]
