@@ -8,5 +8,5 @@ use_venv
 ruff check
 ruff format --check
 mypy
-lint-imports
+lint-imports --no-logo
 exec pytest "$@"

@@ -97,6 +97,10 @@ def test_no_hits_and_no_ranking_are_drawn_and_said():
     assert _texts(figure.axes[1]) == ["COD: nothing ranked"]
 
 
+def test_odd_holdouts_are_drawn(tmp_path):
+    draw_discovery([_curve(every=10_000, n_reachable=0, base_rate=0.0), _curve(holdout="$x_$ <&>")], tmp_path / "discovery")
+
+
 @pytest.mark.parametrize(
     ("base_rates", "said"),
     [([1e-9], "at random: < 0.001"), ([2.5e-6], "at random: 0.0075"), ([0.02], "at random: 60"), ([1e-4, 3.6e-4], "at random: 0.3 to 1.1")],

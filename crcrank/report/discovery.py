@@ -52,6 +52,7 @@ _STYLE = {
     "svg.fonttype": "path",
     "svg.hashsalt": "crcrank",
     "text.color": _INK,
+    "text.parse_math": False,  # a dollar sign in a holdout's name is just that
     "xtick.color": _QUIET,
     "xtick.labelsize": 11,
     "ytick.color": _QUIET,
@@ -197,7 +198,8 @@ def _draw_guides(panel: Axes, curves: Sequence[DiscoveryCurve]) -> None:
     """Draw the best possible ranking (every recommendation a hit until none is left) and the random expectations."""
     n_ranked = max(1, *(len(curve.hits) for curve in curves))
     n_perfect = min(n_ranked, max(curve.n_reachable for curve in curves))
-    panel.plot([1, n_perfect, n_ranked], [1, n_perfect, n_perfect], color=_FAINT, linewidth=1.2)
+    if n_perfect:
+        panel.plot([1, n_perfect, n_ranked], [1, n_perfect, n_perfect], color=_FAINT, linewidth=1.2)
     for base_rate in {curve.base_rate: None for curve in curves}:
         k = np.geomspace(1, n_ranked, 100)
         panel.plot(k, k * base_rate, color=_QUIET, linewidth=1.2, linestyle=(0, (4, 3)))
