@@ -6,7 +6,7 @@ How the ambiguous spots are read (what stays ambiguous is rejected, never guesse
   ``Li0.5CoO2`` has a fractional amount. ``·``, ``•`` and ``*`` always separate.
 - *A number* right after an element or a bracket is an amount; at the start of the text, of a bracket or after a
   separator it multiplies what follows, up to the next separator.
-- *Charges* are dropped. Digits before a sign are the charge after a space or a bracket (``S O4 2-``, ``[Fe(CN)6]4-``),
+- *Charges* are dropped. Digits before a sign are the charge after a space, a digit after a bracket (``S O4 2-``, ``[Fe(CN)6]4-``),
   after a lone element (``Fe3+``, ``O2-``) and, before ``+``, after a metal within a longer formula (``NaFe3+Si2O6``).
   After the last atom of a polyatomic ion one digit is the amount (``NH4+``, ``NO3-``); of several, the last is the
   charge (``SO42-``). Digits after a bare sign are the charge (``Fe+3``); after a signed number they are the amount
@@ -17,8 +17,8 @@ How the ambiguous spots are read (what stays ambiguous is rejected, never guesse
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import reduce
 from math import gcd
 
@@ -41,8 +41,9 @@ _SYMBOLS = {symbol: symbol for symbol in ELECTRONEGATIVITY_ORDER} | {"D": "H", "
 _LIGAND_ATOMS = frozenset({"H", "D", "C", "N", "O", "F", "S", "Cl", "Br", "I"})
 """The atoms that polyatomic ions end in, so that the digit before their sign is an amount."""
 
-_MISSING = frozenset({"", "?", ".", "-", "--", "none", "null", "n/a", "<na>"})
-_NOT_NUMBERS = frozenset({"nan", "inf", "+inf", "-inf", "infinity"})
+_MISSING = frozenset({"", "?", ".", "-", "--", "none", "None", "NONE", "null", "Null", "NULL", "n/a", "N/A", "<NA>"})
+_NOT_NUMBERS = frozenset({"nan", "NaN", "Nan", "NAN", "inf", "Inf", "INF", "+inf", "-inf", "infinity", "Infinity"})
+"""How programs write a number that is none; ``NaN`` is therefore no formula, ``InF`` is one."""
 
 EMPTY = "empty"
 TOO_LONG = f"longer than {MAX_TEXT_LENGTH:,} characters"
@@ -183,10 +184,9 @@ def _electronegativity_rank(part: tuple[str, int]) -> int:
 
 
 def _check_present(text: str) -> None:
-    word = text.lower() if len(text) <= len("infinity") else text
-    if word in _MISSING:
+    if text in _MISSING:
         raise FormulaError(EMPTY)
-    if word in _NOT_NUMBERS:
+    if text in _NOT_NUMBERS:
         raise FormulaError(NOT_A_NUMBER)
 
 
@@ -226,7 +226,12 @@ _WATER = r"[1-9]\d*+\s*+\(?[HD]2\s*+O(?![a-z])"
 _DOT_SEPARATOR = re.compile(rf"([A-Za-z)]\d*+)\s*+\.(?=\s*+(?:[A-Za-z(]|{_WATER}))")
 
 
+_WITHOUT_MARKUP = re.compile(r"[A-Za-z0-9 ().]++")
+
+
 def _without_markup(text: str) -> str:
+    if _WITHOUT_MARKUP.fullmatch(text):
+        return text
     if text.startswith("-") and text.endswith("-"):
         text = text[1:-1]
     text = text.strip(" '\"").replace("\\cdot", "·")
@@ -282,22 +287,26 @@ def _without_charges(text: str) -> str:
 def _without_charge(match: re.Match[str], orders: set[str]) -> str:
     """Return a match of ``_CHARGE`` without its charge, noting whether digits or sign came first."""
     atoms, space, own, sign, after = match.group("atoms", "space", "own", "sign", "after")
-    behind = match.string[match.end() :]
-    ends = not behind or behind[0] in " )·"
-    ends_the_part = not behind.strip() or behind.lstrip()[0] in ")·"
-    kept, digits = (atoms, own) if own or space or not atoms else _split_charge(atoms, sign)
-    follows_something = bool(atoms) or match.string[: match.start()].endswith(")")
-    if digits:
-        orders.add("digits first")
-        clear = (ends or sign == "+") and not (space and after)
-        amount = after
-    else:
-        orders.update(["sign first"] if after else [])
-        clear = ends and (ends_the_part or not space)
-        amount = ""
-    if not (follows_something and clear) or (amount and kept[-1:].isdigit()):
+    kept, digits = _split_charge(atoms, sign) if atoms and not space else (atoms, own)
+    if digits or after:
+        orders.add("digits first" if digits else "sign first")
+    amount = after if digits else ""
+    belongs = bool(atoms) or match.string[: match.start()].rstrip("0123456789").endswith(")")
+    if not belongs or not _is_clear(match, digits) or (amount and kept[-1:].isdigit()):
         raise FormulaError(AMBIGUOUS_SIGN)
     return kept + amount
+
+
+def _is_clear(match: re.Match[str], digits: str) -> bool:
+    """Say whether what stands around a sign leaves no other reading than a charge."""
+    behind = match.string[match.end() :]
+    ends = not behind or behind[0] in " )·"
+    if match["space"]:
+        ends_the_part = not behind.strip() or behind.lstrip()[0] in ")·"
+        return ends and (ends_the_part if not digits else not match["after"])
+    if digits:
+        return (ends or match["sign"] == "+") and len(match["own"]) < 2
+    return ends
 
 
 def _split_charge(atoms: str, sign: str) -> tuple[str, str]:
@@ -323,52 +332,103 @@ _VARIABLE_LETTERS = frozenset("mnuvwxyz")
 
 
 @dataclass(slots=True)
-class _Part:
-    """What stands between separators: a coefficient and the units that it multiplies."""
+class _Level:
+    """An open bracket, or the whole text: where it begins, and its current part (what stands between separators)."""
 
+    start: int
+    part_start: int
     coefficient: int = 1
-    units: list[dict[str, int]] = field(default_factory=list)
-    takes_number: bool = True
 
-    def add(self, unit: dict[str, int]) -> None:
-        self.units.append(unit)
+
+class _Tally:
+    """Atoms in the order of reading; a number multiplies all atoms from where its unit or part begins."""
+
+    def __init__(self) -> None:
+        self.symbols: list[str] = []
+        self.amounts: list[int] = []
+        self.levels = [_Level(0, 0)]
+        self.unit_start: int | None = None
         self.takes_number = True
 
-    def multiply(self, digits: str) -> None:
-        """Take a number: for the last unit, or as the coefficient where no unit stands yet."""
+    def add(self, symbol: str) -> None:
+        self.unit_start = len(self.symbols)
+        self.takes_number = True
+        self.symbols.append(symbol)
+        self.amounts.append(1)
+
+    def take_number(self, digits: str) -> None:
+        """Multiply the last unit, or note the coefficient where the part has no unit yet."""
         amount = int(digits)
         if amount == 0:
             raise FormulaError(ZERO)
         if not self.takes_number:
             raise FormulaError(NOT_A_FORMULA)
         self.takes_number = False
-        if self.units:
-            self.units[-1] = {symbol: n * amount for symbol, n in self.units[-1].items()}
+        if self.unit_start is None:
+            self.levels[-1].coefficient = amount
         else:
-            self.coefficient = amount
+            self._multiply(self.unit_start, amount)
+
+    def open(self) -> None:
+        self.levels.append(_Level(len(self.symbols), len(self.symbols)))
+        self._begin_part()
+
+    def close(self) -> None:
+        if len(self.levels) == 1:
+            raise FormulaError(UNBALANCED)
+        self._end_part()
+        self.unit_start = self.levels.pop().start
+        self.takes_number = True
+
+    def separate(self) -> None:
+        self._end_part()
+        self.levels[-1].part_start, self.levels[-1].coefficient = len(self.symbols), 1
+        self._begin_part()
+
+    def finish(self) -> dict[str, int]:
+        if len(self.levels) > 1:
+            raise FormulaError(UNBALANCED)
+        self._end_part()
+        amount_by_element: dict[str, int] = {}
+        for symbol, amount in zip(self.symbols, self.amounts, strict=True):
+            amount_by_element[symbol] = amount_by_element.get(symbol, 0) + amount
+        return amount_by_element
+
+    def _begin_part(self) -> None:
+        self.unit_start = None
+        self.takes_number = True
+
+    def _end_part(self) -> None:
+        level = self.levels[-1]
+        if level.part_start == len(self.symbols):
+            raise FormulaError(NOT_A_FORMULA)
+        self._multiply(level.part_start, level.coefficient)
+
+    def _multiply(self, start: int, factor: int) -> None:
+        if factor != 1:
+            self.amounts[start:] = [amount * factor for amount in self.amounts[start:]]
 
 
 def _read_plain(text: str) -> dict[str, int]:
-    levels: list[list[_Part]] = [[_Part()]]
+    tally = _Tally()
     for match in _TOKEN.finditer(text):
-        kind, token, parts = match.lastgroup, match[0], levels[-1]
+        kind, token = match.lastgroup, match[0]
         if kind == "element":
-            parts[-1].add({_symbol(token): 1})
+            tally.add(_symbol(token))
         elif kind == "number":
-            parts[-1].multiply(token)
+            tally.take_number(token)
         elif kind == "coefficient":
-            _start_coefficient(parts, match)
+            _check_coefficient(tally, match)
+            tally.take_number(token)
         elif kind == "separator":
-            parts.append(_Part())
+            tally.separate()
         elif kind == "open":
-            levels.append([_Part()])
+            tally.open()
         elif kind == "close":
-            _close(levels)
+            tally.close()
         elif kind == "other":
             raise FormulaError(_reason_for(text[match.start() :]))
-    if len(levels) > 1:
-        raise FormulaError(UNBALANCED)
-    return _total(levels[0])
+    return tally.finish()
 
 
 def _symbol(written: str) -> str:
@@ -380,30 +440,13 @@ def _symbol(written: str) -> str:
     return symbol
 
 
-def _start_coefficient(parts: list[_Part], match: re.Match[str]) -> None:
-    """Take a number that stands after a space and before an element or bracket: ``Na2SO4 10H2O``."""
-    if parts[-1].units:
-        if not _WATER_AT.match(match.string, match.start()):
-            raise FormulaError(AMBIGUOUS_NUMBER)
-        parts.append(_Part())
-    parts[-1].multiply(match[0])
-
-
-def _close(levels: list[list[_Part]]) -> None:
-    if len(levels) == 1:
-        raise FormulaError(UNBALANCED)
-    levels[-2][-1].add(_total(levels.pop()))
-
-
-def _total(parts: Sequence[_Part]) -> dict[str, int]:
-    amount_by_element: dict[str, int] = {}
-    for part in parts:
-        if not part.units:
-            raise FormulaError(NOT_A_FORMULA)
-        for unit in part.units:
-            for symbol, amount in unit.items():
-                amount_by_element[symbol] = amount_by_element.get(symbol, 0) + amount * part.coefficient
-    return amount_by_element
+def _check_coefficient(tally: _Tally, match: re.Match[str]) -> None:
+    """Let a number after a space and before an atom or bracket begin a new part only if it counts water: ``Na2SO4 10H2O``."""
+    if tally.unit_start is None:
+        return
+    if not _WATER_AT.match(match.string, match.start()):
+        raise FormulaError(AMBIGUOUS_NUMBER)
+    tally.separate()
 
 
 def _reason_for(rest: str) -> str:
