@@ -4,26 +4,19 @@ set -euo pipefail
 
 usage="usage: bash scripts/quickstart.sh [--out-dir DIR]"
 out_dir=""
-while [ $# -gt 0 ]; do
-    case "$1" in
-        --out-dir)
-            out_dir=${2:?"$usage"}
-            shift 2
-            ;;
-        --out-dir=*)
-            out_dir=${1#--out-dir=}
-            shift
-            ;;
-        -h | --help)
-            echo "$usage"
-            exit 0
-            ;;
-        *)
-            echo "$usage" >&2
-            exit 2
-            ;;
-    esac
-done
+case "${1:-} $#" in
+    " 0") ;;
+    "--out-dir 2") out_dir=$2 ;;
+    "--out-dir="*" 1") out_dir=${1#--out-dir=} ;;
+    "-h 1" | "--help 1")
+        echo "$usage"
+        exit 0
+        ;;
+    *)
+        echo "$usage" >&2
+        exit 2
+        ;;
+esac
 # A folder that the user names is meant relative to where the user stands, the default one to the checkout.
 case "$out_dir" in
     "" | /*) ;;
@@ -36,5 +29,5 @@ source scripts/venv.sh
 use_venv
 
 crcrank run configs/quickstart.toml --out-dir "$out_dir"
-echo "results are in $out_dir:" >&2
-ls -1 "$out_dir" >&2
+echo "results are in $out_dir:"
+ls -1 "$out_dir"
