@@ -1,0 +1,1 @@
+"""Schemas, atomic store and provenance of everything that crcrank writes."""

@@ -1,0 +1,89 @@
+"""The columns of every artifact, declared once."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+METADATA_KEY = b"crcrank"
+
+_text = pa.string()
+_texts = pa.list_(pa.string())
+_counts = pa.list_(pa.int32())
+_composition = [
+    ("formula", _text),
+    ("pretty_formula", _text),
+    ("elements", _texts),
+    ("amounts", _counts),
+    ("n_elements", pa.int32()),
+    ("source", _text),
+    ("source_id", _text),
+    ("year", pa.int32()),
+]
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "known": pa.schema(_composition),
+    "rejected": pa.schema([("source", _text), ("line", pa.int64()), ("text", _text), ("reason", _text)]),
+    "encoded": pa.schema(
+        [
+            ("formula", _text),
+            ("composition_class", _text),
+            ("candidate_id", pa.int64()),
+            ("ions", _texts),
+            ("coefficients", _counts),
+            ("n_assignments", pa.int32()),
+        ]
+    ),
+    "outside": pa.schema([("formula", _text), ("n_elements", pa.int32()), ("reason", _text)]),
+    "model": pa.schema([("name", _text), ("shape", pa.list_(pa.int64())), ("values", pa.list_(pa.float64()))]),
+    "plan": pa.schema(
+        [
+            ("composition_class", _text),
+            ("block_id", pa.int64()),
+            ("first_candidate_id", pa.int64()),
+            ("n_candidates", pa.int64()),
+            ("anion", _text),
+            ("charges", _counts),
+            ("coefficients", _counts),
+        ]
+    ),
+    "candidates": pa.schema(
+        [
+            ("candidate_id", pa.int64()),
+            ("composition_class", _text),
+            ("formula", _text),
+            ("ions", _texts),
+            ("coefficients", _counts),
+        ]
+    ),
+    "ranking": pa.schema(
+        [
+            ("composition_class", _text),
+            ("rank", pa.int64()),
+            ("formula", _text),
+            ("pretty_formula", _text),
+            ("score", pa.float64()),
+            ("probability", pa.float64()),
+            ("ions", _texts),
+            ("coefficients", _counts),
+            ("chemical_system", _text),
+            ("radioactive", pa.bool_()),
+            ("candidate_id", pa.int64()),
+        ]
+    ),
+    "validation": pa.schema(
+        [
+            ("composition_class", _text),
+            ("holdout", _text),
+            ("k", pa.int64()),
+            ("n_hits", pa.int64()),
+            ("hit_rate", pa.float64()),
+            ("recall", pa.float64()),
+            ("enrichment", pa.float64()),
+            ("expected_random", pa.float64()),
+            ("base_rate", pa.float64()),
+            ("n_reachable", pa.int64()),
+            ("n_holdout", pa.int64()),
+        ]
+    ),
+}

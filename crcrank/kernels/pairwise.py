@@ -1,0 +1,183 @@
+"""The pairwise scoring program, and the tables that it turns into for one block of the space.
+
+A score is a sum of unary and pair terms over the positions of a candidate: its cations and its anion. With ion ``i`` at
+coefficient ``c`` beside anion ``x``, and ``f = c / n_atoms``, a position carries the vector ``row[x, i, c] + f slope[i]``;
+two positions contribute the product of their vectors plus ``f_a f_b curve[i, j]``, the stoichiometry contributes a bias
+and one more vector. A second-order Factorization Machine over ions, pairs, coefficients, means and second moments is
+exactly of this form (Rendle, ICDM 2010, doi:10.1109/ICDM.2010.127, eq. 5).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from crcrank.kernels.jit import kernel, sum_kernel
+
+
+class PairwiseProgram(NamedTuple):
+    """A model compiled for one class. With A anions, C cations, coefficients to M, S stoichiometries, F factors.
+
+    Attributes
+    ----------
+    row, slope, curve
+        Vectors and pair terms of positions: (A, C, M, F), (C + A, F), (C + A, C + A); ``curve`` is symmetric.
+    bias, fraction_bias
+        Unary terms of cations, constant and per atomic fraction: (A, C, M).
+    anion_row, anion_bias, anion_fraction_bias
+        The same for the anion: (A, M, F), (A, M), (A, M).
+    stoichiometry_row, stoichiometry_bias
+        (S, F), (S,).
+    """
+
+    row: np.ndarray
+    slope: np.ndarray
+    curve: np.ndarray
+    bias: np.ndarray
+    fraction_bias: np.ndarray
+    anion_row: np.ndarray
+    anion_bias: np.ndarray
+    anion_fraction_bias: np.ndarray
+    stoichiometry_row: np.ndarray
+    stoichiometry_bias: np.ndarray
+
+
+class BlockArrays(NamedTuple):
+    """The blocks of a class, with the cations of each slot as a range.
+
+    Attributes
+    ----------
+    stoichiometry, anion, anion_coefficient, n_atoms
+        int64 (n_blocks,).
+    start, size, coefficient
+        First cation, number of cations and coefficient of each slot, int64 (n_blocks, n_slots).
+    run
+        Whether a slot equals the one before it, so that their cations ascend, bool (n_blocks, n_slots).
+    cation_element, anion_element
+        Element of each ion, int64 (C,), (A,).
+    """
+
+    stoichiometry: np.ndarray
+    anion: np.ndarray
+    anion_coefficient: np.ndarray
+    n_atoms: np.ndarray
+    start: np.ndarray
+    size: np.ndarray
+    coefficient: np.ndarray
+    run: np.ndarray
+    cation_element: np.ndarray
+    anion_element: np.ndarray
+
+
+@sum_kernel
+def fill_context(program, blocks, b, vector):
+    """Fill ``vector`` (F,) with what the stoichiometry and the anion add to the product with each cation; return their own score."""
+    x, s = blocks.anion[b], blocks.stoichiometry[b]
+    c = blocks.anion_coefficient[b] - 1
+    f = program.row.dtype.type(blocks.anion_coefficient[b] / blocks.n_atoms[b])
+    ion = program.row.shape[1] + x
+    score = program.stoichiometry_bias[s] + program.anion_bias[x, c] + f * program.anion_fraction_bias[x, c]
+    score += program.row.dtype.type(0.5) * f * f * program.curve[ion, ion]
+    for k in range(vector.size):
+        own = program.anion_row[x, c, k] + f * program.slope[ion, k]
+        score += own * program.stoichiometry_row[s, k]
+        vector[k] = own + program.stoichiometry_row[s, k]
+    return score
+
+
+@sum_kernel
+def fill_slot(program, blocks, b, slot, context, rows, unary):
+    """Fill vectors ``rows`` (size, F) and unary scores (size,) of a slot's cations; the anion's own element scores -inf."""
+    x = blocks.anion[b]
+    c = blocks.coefficient[b, slot] - 1
+    f = program.row.dtype.type(blocks.coefficient[b, slot] / blocks.n_atoms[b])
+    f_anion = program.row.dtype.type(blocks.anion_coefficient[b] / blocks.n_atoms[b])
+    n_cations = program.row.shape[1]
+    for i in range(blocks.size[b, slot]):
+        ion = blocks.start[b, slot] + i
+        score = program.bias[x, ion, c] + f * program.fraction_bias[x, ion, c]
+        score += f * (program.row.dtype.type(0.5) * f * program.curve[ion, ion] + f_anion * program.curve[ion, n_cations + x])
+        for k in range(context.size):
+            own = program.row[x, ion, c, k] + f * program.slope[ion, k]
+            rows[i, k] = own
+            score += own * context[k]
+        unary[i] = score
+        if blocks.cation_element[ion] == blocks.anion_element[x]:
+            unary[i] = -np.inf
+
+
+@sum_kernel
+def fill_pair(program, blocks, b, first, second, rows, columns, scratch, out):
+    """Fill ``out[i, j]`` with the pair score of cation ``i`` in slot ``first`` and ``j`` in ``second``; equal elements score -inf.
+
+    ``scratch`` (F, size) holds the transposed ``columns`` so that the inner loop runs over contiguous cations.
+    """
+    n_rows, n_columns, n_factors = blocks.size[b, first], blocks.size[b, second], rows.shape[1]
+    product = program.row.dtype.type(
+        (blocks.coefficient[b, first] / blocks.n_atoms[b]) * (blocks.coefficient[b, second] / blocks.n_atoms[b])
+    )
+    for j in range(n_columns):
+        for k in range(n_factors):
+            scratch[k, j] = columns[j, k]
+    for i in range(n_rows):
+        ion = blocks.start[b, first] + i
+        line = out[i]
+        curve = program.curve[ion, blocks.start[b, second] :]
+        for j in range(n_columns):
+            line[j] = product * curve[j]
+        k = 0
+        while k + 4 <= n_factors:
+            r0, r1, r2, r3 = rows[i, k], rows[i, k + 1], rows[i, k + 2], rows[i, k + 3]
+            for j in range(n_columns):
+                line[j] += r0 * scratch[k, j] + r1 * scratch[k + 1, j] + r2 * scratch[k + 2, j] + r3 * scratch[k + 3, j]
+            k += 4
+        while k < n_factors:
+            for j in range(n_columns):
+                line[j] += rows[i, k] * scratch[k, j]
+            k += 1
+        for j in range(n_columns):
+            if blocks.cation_element[blocks.start[b, second] + j] == blocks.cation_element[ion]:
+                line[j] = -np.inf
+
+
+@sum_kernel
+def fill_tables(program, blocks, b, context, rows, scratch, unary, pair):
+    """Fill all tables of block ``b``: rows (n, L, F), unary (n, L), pair (n, n, L, L); return the score that all its candidates share."""
+    shared = fill_context(program, blocks, b, context)
+    n_slots = blocks.size.shape[1]
+    for slot in range(n_slots):
+        fill_slot(program, blocks, b, slot, context, rows[slot], unary[slot])
+    for first in range(n_slots):
+        for second in range(first + 1, n_slots):
+            fill_pair(program, blocks, b, first, second, rows[first], rows[second], scratch, pair[first, second])
+    return shared
+
+
+@kernel
+def fill_scores(program, blocks, candidate_blocks, cations, out):
+    """Fill ``out[c]`` with the score of each candidate, term by term in one fixed order; cations (n, n_slots)."""
+    n_factors = program.row.shape[3]
+    n_slots = cations.shape[1]
+    context = np.empty(n_factors, program.row.dtype)
+    rows = np.empty((n_slots, n_factors), program.row.dtype)
+    n_cations = program.row.shape[1]
+    for c in range(cations.shape[0]):
+        b = candidate_blocks[c]
+        x = blocks.anion[b]
+        score = fill_context(program, blocks, b, context)
+        f_anion = blocks.anion_coefficient[b] / blocks.n_atoms[b]
+        for slot in range(n_slots):
+            ion = cations[c, slot]
+            m = blocks.coefficient[b, slot] - 1
+            f = blocks.coefficient[b, slot] / blocks.n_atoms[b]
+            score += program.bias[x, ion, m] + f * program.fraction_bias[x, ion, m]
+            score += f * (0.5 * f * program.curve[ion, ion] + f_anion * program.curve[ion, n_cations + x])
+            for k in range(n_factors):
+                rows[slot, k] = program.row[x, ion, m, k] + f * program.slope[ion, k]
+                score += rows[slot, k] * context[k]
+            for other in range(slot):
+                score += f * (blocks.coefficient[b, other] / blocks.n_atoms[b]) * program.curve[ion, cations[c, other]]
+                for k in range(n_factors):
+                    score += rows[slot, k] * rows[other, k]
+        out[c] = score

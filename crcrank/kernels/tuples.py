@@ -1,0 +1,170 @@
+"""Counting, ranking and unranking the cation tuples of a block.
+
+A block fixes the stoichiometry and the anion; what is left is one cation per slot. Slot ``s`` takes an ion of charge
+group ``groups[s]``; all elements differ from each other and from the anion's; where ``runs[s]`` is true, slots ``s - 1``
+and ``s`` have the same charge and coefficient, and their ions ascend, so that each candidate is written once.
+Tuples are numbered in lexicographic order. Ions are local indices within their charge group.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from crcrank.kernels.jit import kernel
+
+
+class GroupTables(NamedTuple):
+    """Which ions share a charge, as arrays.
+
+    Attributes
+    ----------
+    size
+        Ions in each charge group, int64 (n_groups,).
+    element
+        Element of each ion, int64 (n_groups, largest group).
+    ion_of
+        Local index of an element's ion in a group, -1 if it has none, int64 (n_elements, n_groups).
+    shared_after
+        ``[g, h, i]``: elements with an ion in both groups whose index in ``g`` is at least ``i``,
+        int64 (n_groups, n_groups, largest group + 1).
+    """
+
+    size: np.ndarray
+    element: np.ndarray
+    ion_of: np.ndarray
+    shared_after: np.ndarray
+
+
+@kernel
+def _count_one(tables, group, first, used, n_used):
+    n_free = tables.size[group] - first
+    for u in range(n_used):
+        if tables.ion_of[used[u], group] >= first:
+            n_free -= 1
+    return n_free
+
+
+@kernel
+def _count_two(tables, group, next_group, next_is_run, first, used, n_used):
+    n_free = _count_one(tables, group, first, used, n_used)
+    if next_is_run:
+        return n_free * (n_free - 1) // 2
+    n_next = _count_one(tables, next_group, 0, used, n_used)
+    n_shared = tables.shared_after[group, next_group, first]
+    for u in range(n_used):
+        if tables.ion_of[used[u], group] >= first and tables.ion_of[used[u], next_group] >= 0:
+            n_shared -= 1
+    return n_free * n_next - n_shared
+
+
+@kernel
+def _is_used(element, used, n_used):
+    for u in range(n_used):
+        if used[u] == element:
+            return True
+    return False
+
+
+@kernel
+def _count_few(tables, groups, runs, slot, first, used, n_used):
+    """Count the ways to fill the last (at most two) slots from ``slot`` on, which starts at ion ``first``."""
+    n_left = groups.size - slot
+    if n_left == 0:
+        return 1
+    if n_left == 1:
+        return _count_one(tables, groups[slot], first, used, n_used)
+    return _count_two(tables, groups[slot], groups[slot + 1], runs[slot + 1], first, used, n_used)
+
+
+# One function per number of slots: a compiled kernel that calls itself does not survive Numba's disk cache.
+@kernel
+def _count_three(tables, groups, runs, slot, first, used, n_used):
+    n_ways = 0
+    for ion in range(first, tables.size[groups[slot]]):
+        element = tables.element[groups[slot], ion]
+        if not _is_used(element, used, n_used):
+            used[n_used] = element
+            n_ways += _count_few(tables, groups, runs, slot + 1, ion + 1 if runs[slot + 1] else 0, used, n_used + 1)
+    return n_ways
+
+
+@kernel
+def _count_four(tables, groups, runs, slot, first, used, n_used):
+    n_ways = 0
+    for ion in range(first, tables.size[groups[slot]]):
+        element = tables.element[groups[slot], ion]
+        if not _is_used(element, used, n_used):
+            used[n_used] = element
+            n_ways += _count_three(tables, groups, runs, slot + 1, ion + 1 if runs[slot + 1] else 0, used, n_used + 1)
+    return n_ways
+
+
+@kernel
+def _count_from(tables, groups, runs, slot, first, used, n_used):
+    """Count the ways to fill slots ``slot``... (four at most), starting at ion ``first``, with ``n_used`` elements taken."""
+    n_left = groups.size - slot
+    if n_left == 4:
+        return _count_four(tables, groups, runs, slot, first, used, n_used)
+    if n_left == 3:
+        return _count_three(tables, groups, runs, slot, first, used, n_used)
+    return _count_few(tables, groups, runs, slot, first, used, n_used)
+
+
+@kernel
+def fill_counts(tables, groups, runs, anion_elements, out):
+    """Fill ``out[b]`` with the number of cation tuples of block ``b``; groups, runs (n_blocks, n_slots)."""
+    used = np.empty(groups.shape[1] + 1, np.int64)
+    for b in range(groups.shape[0]):
+        used[0] = anion_elements[b]
+        out[b] = _count_from(tables, groups[b], runs[b], 0, 0, used, 1)
+
+
+@kernel
+def fill_tuples(tables, groups, runs, anion_elements, ranks, out):
+    """Fill ``out[c]`` with the cation tuple of number ``ranks[c]``; groups, runs, out (n, n_slots), the rest (n,)."""
+    used = np.empty(groups.shape[1] + 1, np.int64)
+    for c in range(groups.shape[0]):
+        left = ranks[c]
+        used[0] = anion_elements[c]
+        first = 0
+        for slot in range(groups.shape[1]):
+            if slot > 0:
+                first = out[c, slot - 1] + 1 if runs[c, slot] else 0
+            for ion in range(first, tables.size[groups[c, slot]]):
+                element = tables.element[groups[c, slot], ion]
+                if _is_used(element, used, slot + 1):
+                    continue
+                used[slot + 1] = element
+                n_below = _count_below(tables, groups[c], runs[c], slot, ion, used)
+                if left < n_below:
+                    out[c, slot] = ion
+                    break
+                left -= n_below
+
+
+@kernel
+def fill_ranks(tables, groups, runs, anion_elements, tuples, out):
+    """Fill ``out[c]`` with the number of the cation tuple ``tuples[c]``, the inverse of :func:`fill_tuples`."""
+    used = np.empty(groups.shape[1] + 1, np.int64)
+    for c in range(groups.shape[0]):
+        used[0] = anion_elements[c]
+        out[c] = 0
+        first = 0
+        for slot in range(groups.shape[1]):
+            if slot > 0:
+                first = tuples[c, slot - 1] + 1 if runs[c, slot] else 0
+            for ion in range(first, tuples[c, slot]):
+                element = tables.element[groups[c, slot], ion]
+                if not _is_used(element, used, slot + 1):
+                    used[slot + 1] = element
+                    out[c] += _count_below(tables, groups[c], runs[c], slot, ion, used)
+            used[slot + 1] = tables.element[groups[c, slot], tuples[c, slot]]
+
+
+@kernel
+def _count_below(tables, groups, runs, slot, ion, used):
+    """Count the completions once slots up to ``slot`` are set; ``used`` holds the anion and their elements."""
+    next_first = ion + 1 if slot + 1 < groups.size and runs[slot + 1] else 0
+    return _count_from(tables, groups, runs, slot + 1, next_first, used, slot + 2)

@@ -1,0 +1,210 @@
+"""Factorization Machine over ions, stoichiometry, pairs, coefficients and prior knowledge.
+
+Rendle, "Factorization Machines", ICDM 2010, doi:10.1109/ICDM.2010.127, eq. 1: a score is a bias, a linear term per
+feature, and for each two features the product of their factor vectors. The features of a candidate are one-hot, but for
+the ``prior``: means and second moments of elemental properties over the composition, and in the linear term their
+variances and covariances. Every score is then a sum of unary and pair terms of ions, which the kernels rank and sum over
+the whole space (:mod:`crcrank.kernels.pairwise`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from crcrank.kernels.pairwise import PairwiseProgram
+from crcrank.space.space import Space
+
+FEATURE_GROUPS = ("ion", "stoichiometry", "cation_anion", "ion_coefficient", "prior")
+
+Parameters = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class FactorizationMachine:
+    """The shape of a Factorization Machine: what its features are, not its weights.
+
+    Attributes
+    ----------
+    space
+        The space whose candidates it scores.
+    classes
+        Classes it scores; ions are shared by all of them, stoichiometries belong to one.
+    features
+        Feature groups in use, of :data:`FEATURE_GROUPS`.
+    n_factors
+        Length of the factor vectors.
+    components
+        Prior components of each cation, then each anion, float64 (n_ions, n_components); may have no columns.
+    """
+
+    space: Space
+    classes: tuple[str, ...]
+    features: frozenset[str]
+    n_factors: int
+    components: np.ndarray
+
+    @property
+    def max_coefficient(self) -> int:
+        """Largest coefficient of any class."""
+        return max(self.space.classes[name].composition_class.max_coefficient for name in self.classes)
+
+    @property
+    def moments(self) -> np.ndarray:
+        """Components of each ion and their products, whose averages over the atoms are means and second moments."""
+        p, q = np.triu_indices(self.components.shape[1])
+        return np.hstack([self.components, self.components[:, p] * self.components[:, q]])
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each parameter group in use."""
+        ions = self.space.ions
+        n_cations, n_anions, n_factors = len(ions.cations), len(ions.anions), self.n_factors
+        features: dict[str, tuple[int, ...]] = {}
+        if "ion" in self.features:
+            features["ion"] = (n_cations + n_anions,)
+        if "ion_coefficient" in self.features:
+            features["ion_coefficient"] = (n_cations + n_anions, self.max_coefficient)
+        if "cation_anion" in self.features:
+            features["cation_anion"] = (n_cations, n_anions)
+        if "prior" in self.features:
+            features["prior"] = (self.moments.shape[1],)
+        if "stoichiometry" in self.features:
+            for name in self.classes:
+                features[f"stoichiometry.{name}"] = (len(self.space.classes[name].stoichiometries.keys),)
+        shapes: dict[str, tuple[int, ...]] = {f"bias.{name}": () for name in self.classes}
+        for feature, shape in features.items():
+            shapes[f"weight.{feature}"] = shape
+            shapes[f"factor.{feature}"] = (*shape, n_factors)
+        return shapes
+
+    def initial(self, biases: Mapping[str, float], scale: float, rng: np.random.Generator) -> Parameters:
+        """Return random factors of standard deviation ``scale``, zero weights, and the given bias of each class."""
+        parameters: Parameters = {}
+        for name, shape in self.shapes().items():
+            if name.startswith("bias."):
+                parameters[name] = np.array(biases[name.removeprefix("bias.")], np.float64)
+            elif name.startswith("weight."):
+                parameters[name] = np.zeros(shape)
+            else:
+                parameters[name] = scale * rng.standard_normal(shape)
+        return parameters
+
+    def compile(self, parameters: Parameters, name: str, dtype: type = np.float64) -> PairwiseProgram:
+        """Return the scoring program for the candidates of class ``name``."""
+        parts = _Parts(self, parameters)
+        n_stoichiometries = len(self.space.classes[name].stoichiometries.keys)
+        weight = parameters.get(f"weight.stoichiometry.{name}", np.zeros(n_stoichiometries))
+        factor = parameters.get(f"factor.stoichiometry.{name}", np.zeros((n_stoichiometries, self.n_factors)))
+        fields = (*parts.shared(), factor, parameters[f"bias.{name}"] + weight)
+        return PairwiseProgram(*(np.ascontiguousarray(array, dtype) for array in fields))
+
+    def pull_back(self, parameters: Parameters, gradients: Mapping[str, PairwiseProgram]) -> Parameters:
+        """Return the gradient by the parameters, given that by the programs of each class (the transpose of ``compile``)."""
+        parts = _Parts(self, parameters)
+        shared = [sum(arrays) for arrays in zip(*(gradient[:8] for gradient in gradients.values()), strict=True)]
+        result = parts.pull_back([np.asarray(array, np.float64) for array in shared])
+        for name, gradient in gradients.items():
+            result[f"bias.{name}"] = np.array(gradient.stoichiometry_bias.sum(), np.float64)
+            result[f"weight.stoichiometry.{name}"] = gradient.stoichiometry_bias.astype(np.float64)
+            result[f"factor.stoichiometry.{name}"] = gradient.stoichiometry_row.astype(np.float64)
+        return {group: result.get(group, np.zeros(shape)) for group, shape in self.shapes().items()}
+
+
+class _Parts:
+    """The factor vectors of one set of parameters, laid out over (anion, cation, coefficient), absent groups as zeros."""
+
+    def __init__(self, model: FactorizationMachine, parameters: Parameters) -> None:
+        ions = model.space.ions
+        self.n_cations, self.n_anions = len(ions.cations), len(ions.anions)
+        n_ions, m, k = self.n_cations + self.n_anions, model.max_coefficient, model.n_factors
+        self.moments, self.n_components = model.moments, model.components.shape[1]
+        self.components = model.components
+        n_moments = self.moments.shape[1]
+
+        def group(name: str, *shape: int) -> tuple[np.ndarray, np.ndarray]:
+            weight = parameters.get(f"weight.{name}")
+            if weight is None:
+                return np.zeros(shape), np.zeros((*shape, k))
+            return weight, parameters[f"factor.{name}"]
+
+        self.ion_weight, self.ion = group("ion", n_ions)
+        self.coefficient_weight, self.coefficient = group("ion_coefficient", n_ions, m)
+        self.pair_weight, self.pair = group("cation_anion", self.n_cations, self.n_anions)
+        self.prior_weight, self.prior = group("prior", n_moments)
+        self.slope = self.moments @ self.prior
+        c = self.n_cations
+        self.row = self.ion[None, :c, None] + self.coefficient[None, :c] + self.pair.transpose(1, 0, 2)[:, :, None]
+        self.anion_row = self.ion[c:, None] + self.coefficient[c:]
+
+    def shared(self) -> tuple[np.ndarray, ...]:
+        """Return the fields of the program that all classes share, in its order."""
+        c = self.n_cations
+        ion_square, coefficient_square, pair_square = (_square(a) for a in (self.ion, self.coefficient, self.pair))
+        bias = (
+            (self.ion_weight - ion_square / 2)[None, :c, None]
+            + (self.coefficient_weight - coefficient_square / 2)[None, :c]
+            + (self.pair_weight - pair_square / 2).T[:, :, None]
+            + _square(self.row) / 2
+        )
+        linear = self.moments @ self.prior_weight
+        fraction_bias = linear[None, :c, None] + np.einsum("xicf,if->xic", self.row, self.slope[:c], optimize=True)
+        anion_bias = (
+            (self.ion_weight - ion_square / 2)[c:, None]
+            + (self.coefficient_weight - coefficient_square / 2)[c:]
+            + _square(self.anion_row) / 2
+        )
+        anion_fraction_bias = linear[c:, None] + np.einsum("xcf,xf->xc", self.anion_row, self.slope[c:])
+        return self.row, self.slope, self.curve(), bias, fraction_bias, self.anion_row, anion_bias, anion_fraction_bias
+
+    def curve(self) -> np.ndarray:
+        """Return the coefficient of each product of two atomic fractions.
+
+        Factors of different moments multiply; a moment's with itself do not (eq. 1 sums over different features); a
+        covariance is a second moment less a product of means.
+        """
+        own = (self.moments * _square(self.prior)) @ self.moments.T
+        product = (self.components @ self._covariance_weight()) @ self.components.T
+        return np.asarray(self.slope @ self.slope.T - own - product - product.T)
+
+    def _covariance_weight(self) -> np.ndarray:
+        weight = np.zeros((self.n_components, self.n_components))
+        weight[np.triu_indices(self.n_components)] = self.prior_weight[self.n_components :]
+        return weight
+
+    def pull_back(self, shared: Sequence[np.ndarray]) -> Parameters:
+        """Return the gradient by the feature groups, given that by :meth:`shared`."""
+        row, slope, curve, bias, fraction_bias, anion_row, anion_bias, anion_fraction_bias = shared
+        c = self.n_cations
+        symmetric = curve + curve.T
+        slope = slope + symmetric @ self.slope
+        slope[:c] += np.einsum("xic,xicf->if", fraction_bias, self.row, optimize=True)
+        slope[c:] += np.einsum("xc,xcf->xf", anion_fraction_bias, self.anion_row)
+        row = row + bias[..., None] * self.row + fraction_bias[..., None] * self.slope[None, :c, None]
+        anion_row = anion_row + anion_bias[..., None] * self.anion_row + anion_fraction_bias[..., None] * self.slope[c:, None]
+        coefficient_weight = np.concatenate([bias.sum(axis=0), anion_bias])
+        coefficient = np.concatenate([row.sum(axis=0), anion_row]) - coefficient_weight[..., None] * self.coefficient
+        ion_weight = coefficient_weight.sum(axis=1)
+        ion = np.concatenate([row.sum(axis=(0, 2)), anion_row.sum(axis=1)]) - ion_weight[:, None] * self.ion
+        pair_weight = bias.sum(axis=2).T
+        pair = row.sum(axis=2).transpose(1, 0, 2) - pair_weight[..., None] * self.pair
+        fraction = np.concatenate([fraction_bias.sum(axis=(0, 2)), anion_fraction_bias.sum(axis=1)])
+        own = np.einsum("at,ab,bt->t", self.moments, curve, self.moments, optimize=True)
+        prior_weight = self.moments.T @ fraction
+        covariance = self.components.T @ symmetric @ self.components
+        prior_weight[self.n_components :] -= covariance[np.triu_indices(self.n_components)]
+        return {
+            "weight.ion": ion_weight,
+            "factor.ion": ion,
+            "weight.ion_coefficient": coefficient_weight,
+            "factor.ion_coefficient": coefficient,
+            "weight.cation_anion": pair_weight,
+            "factor.cation_anion": pair,
+            "weight.prior": prior_weight,
+            "factor.prior": self.moments.T @ slope - 2 * own[:, None] * self.prior,
+        }
+
+
+def _square(factors: np.ndarray) -> np.ndarray:
+    return np.asarray(np.einsum("...f,...f->...", factors, factors))

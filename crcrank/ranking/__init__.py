@@ -1,0 +1,1 @@
+"""Exact best formulas of a class, streamed from the search kernels."""

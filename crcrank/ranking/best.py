@@ -1,0 +1,73 @@
+"""The best formulas seen so far: each formula once, with its best candidate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from crcrank.space.space import Candidates, Space
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Candidates in the order of their rank: score descending, then candidate_id ascending.
+
+    Attributes
+    ----------
+    ids, scores
+        int64 and float64 (n,).
+    """
+
+    ids: np.ndarray
+    scores: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class BestFormulas:
+    """Keeps the ``k`` best formulas of a class among the candidates offered, in any order and number of offers.
+
+    Parameters
+    ----------
+    space, name
+        The class.
+    k
+        Formulas to keep.
+    excluded
+        Composition keys (:meth:`Space.composition_keys`) that are never listed, sorted, int64.
+    """
+
+    def __init__(self, space: Space, name: str, k: int, excluded: np.ndarray) -> None:
+        self._space, self._name, self._k, self._excluded = space, name, k, excluded
+        self._ids = np.empty(0, np.int64)
+        self._keys = np.empty(0, np.int64)
+        self._scores = np.empty(0, np.float64)
+
+    @property
+    def threshold(self) -> float:
+        """Score below which a candidate cannot enter; -inf until there are ``k`` formulas."""
+        return float(self._scores[-1]) if len(self._scores) == self._k else -np.inf
+
+    def offer(self, candidates: Candidates, scores: np.ndarray) -> None:
+        """Take in candidates with their float64 scores (n,)."""
+        kept = np.flatnonzero(scores >= self.threshold)
+        candidates, scores = Candidates(candidates.blocks[kept], candidates.cations[kept]), scores[kept]
+        keys = self._space.composition_keys(self._name, candidates)
+        if len(self._excluded):
+            position = np.minimum(np.searchsorted(self._excluded, keys), len(self._excluded) - 1)
+            kept = np.flatnonzero(self._excluded[position] != keys)
+            candidates, scores, keys = Candidates(candidates.blocks[kept], candidates.cations[kept]), scores[kept], keys[kept]
+        if not len(keys):
+            return
+        ids = np.concatenate([self._ids, self._space.encode(self._name, candidates)])
+        scores, keys = np.concatenate([self._scores, scores]), np.concatenate([self._keys, keys])
+        order = np.lexsort((ids, -scores))
+        first = np.sort(np.unique(keys[order], return_index=True)[1])[: self._k]
+        rows = order[first]
+        self._ids, self._scores, self._keys = ids[rows], scores[rows], keys[rows]
+
+    def ranked(self) -> Ranked:
+        """Return what is kept, best first."""
+        return Ranked(self._ids, self._scores)

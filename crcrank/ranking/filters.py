@@ -1,0 +1,104 @@
+"""What a user asks of a ranking, as masks that the search kernels understand."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from crcrank.errors import ConfigError
+from crcrank.space.space import Space
+
+
+@dataclass(frozen=True)
+class ElementFilter:
+    """Conditions on the formulas of a ranking; empty means no condition.
+
+    Attributes
+    ----------
+    required
+        Elements that every formula holds.
+    allowed
+        The only elements that a formula may hold.
+    excluded
+        Elements that no formula holds.
+    anions
+        Elements that the anion may be.
+    max_coefficient
+        Largest coefficient, 0 for no limit.
+    """
+
+    required: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    anions: tuple[str, ...] = ()
+    max_coefficient: int = 0
+
+
+@dataclass(frozen=True)
+class SearchFilter:
+    """An :class:`ElementFilter` over the ions of a space.
+
+    Attributes
+    ----------
+    allowed
+        Whether each cation may be used, bool (n_cations,).
+    anion_allowed
+        Whether each anion may be used, bool (n_anions,).
+    bits, wanted
+        Required elements as bits of each ion (cations, then anions), int64, and all of them together.
+    max_coefficient
+        Largest coefficient, 0 for no limit.
+    """
+
+    allowed: np.ndarray
+    anion_allowed: np.ndarray
+    bits: np.ndarray
+    wanted: int
+    max_coefficient: int
+
+    def allowed_blocks(self, space: Space, name: str) -> np.ndarray:
+        """Return whether each block of class ``name`` can hold an allowed candidate, bool (n_blocks,)."""
+        blocks = space.block_arrays(name)
+        allowed = self.anion_allowed[blocks.anion]
+        if self.max_coefficient:
+            allowed = allowed & (np.maximum(blocks.coefficient.max(axis=1), blocks.anion_coefficient) <= self.max_coefficient)
+        return np.asarray(allowed)
+
+
+def search_filter(space: Space, wanted: ElementFilter) -> SearchFilter:
+    """Translate conditions on elements for the ions of ``space``.
+
+    Raises
+    ------
+    ConfigError
+        If an element is not in the ion table, or nothing can meet the conditions.
+    """
+    ions = space.ions
+    index = {symbol: i for i, symbol in enumerate(ions.elements)}
+    for symbol in (*wanted.required, *wanted.allowed, *wanted.excluded, *wanted.anions):
+        if symbol not in index:
+            raise ConfigError(f"filter: {symbol!r} is not an element of the ion table")
+    permitted = _mask(index, wanted.allowed) if wanted.allowed else np.ones(len(index), bool)
+    permitted &= ~_mask(index, wanted.excluded)
+    anions = _mask(index, wanted.anions) if wanted.anions else np.ones(len(index), bool)
+    forbidden = [symbol for symbol in wanted.required if not permitted[index[symbol]]]
+    if forbidden:
+        raise ConfigError(f"filter: {forbidden[0]} is required and excluded at once")
+    if len(set(wanted.required)) > max(item.composition_class.n_cations + 1 for item in space.classes.values()):
+        raise ConfigError(f"filter: no class has as many elements as are required ({len(set(wanted.required))})")
+    bit = np.zeros(len(index), np.int64)
+    for i, symbol in enumerate(dict.fromkeys(wanted.required)):
+        bit[index[symbol]] = 1 << i
+    anion_allowed = permitted[ions.anion_element] & anions[ions.anion_element]
+    if not anion_allowed.any():
+        raise ConfigError("filter: leaves no anion")
+    bits = bit[np.concatenate([ions.cation_element, ions.anion_element])]
+    return SearchFilter(permitted[ions.cation_element], anion_allowed, bits, int(bit.sum()), wanted.max_coefficient)
+
+
+def _mask(index: dict[str, int], symbols: Collection[str]) -> np.ndarray:
+    mask = np.zeros(len(index), bool)
+    mask[[index[symbol] for symbol in symbols]] = True
+    return mask

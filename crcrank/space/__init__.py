@@ -1,0 +1,1 @@
+"""The candidate space: classes, stoichiometries, blocks, and candidate_id <-> candidate."""

@@ -1,0 +1,140 @@
+"""Known compositions as candidates: every neutral ion assignment, the likeliest first, and why some have none."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from crcrank.chem.ions import Ion, IonTable
+from crcrank.space.space import Candidates, Space
+
+
+@dataclass(frozen=True)
+class Placements:
+    """Where compositions lie in one class of the space; a composition can have several rows.
+
+    Attributes
+    ----------
+    composition
+        Index of the composition, ascending, int64 (n,).
+    candidate_id
+        int64 (n,).
+    frequency
+        Product over the ions of the share of their element's ICSD structures with this oxidation state, float64 (n,).
+    """
+
+    composition: np.ndarray
+    candidate_id: np.ndarray
+    frequency: np.ndarray
+
+    def best(self) -> Placements:
+        """Keep for each composition the likeliest assignment; of equals, the one with the lowest candidate_id."""
+        order = np.lexsort((self.candidate_id, -self.frequency, self.composition))
+        first = np.unique(self.composition[order], return_index=True)[1]
+        rows = order[first]
+        return Placements(self.composition[rows], self.candidate_id[rows], self.frequency[rows])
+
+
+@dataclass(frozen=True)
+class _Assignment:
+    cations: tuple[tuple[Ion, int], ...]
+    anion: Ion
+    anion_coefficient: int
+
+
+class Placer:
+    """Places compositions in a space.
+
+    Parameters
+    ----------
+    space, table
+        The space, and the ion table it was made from (for the frequencies).
+    """
+
+    def __init__(self, space: Space, table: IonTable) -> None:
+        self._space = space
+        ions = space.ions
+        self._states: dict[str, list[Ion]] = {}
+        for ion in ions.cations:
+            self._states.setdefault(ion.element, []).append(ion)
+        self._anions: dict[str, list[Ion]] = {}
+        for ion in ions.anions:
+            self._anions.setdefault(ion.element, []).append(ion)
+        self._cation_index = {ion: i for i, ion in enumerate(ions.cations)}
+        self._anion_index = {ion: i for i, ion in enumerate(ions.anions)}
+        self._group = {ion: int(np.flatnonzero(ions.group_charge == ion.oxidation_state)[0]) for ion in ions.cations}
+        self._frequency = {ion: table.frequency(ion) for ion in (*ions.cations, *ions.anions)}
+        self._class_by_n = {item.composition_class.n_cations + 1: name for name, item in space.classes.items()}
+
+    def place(self, compositions: Sequence[tuple[Sequence[str], Sequence[int]]]) -> tuple[dict[str, Placements], dict[int, str]]:
+        """Place compositions, given as (elements, amounts).
+
+        Returns
+        -------
+        tuple
+            Placements by class name, and the reason by index for each composition that has no place.
+        """
+        rows: dict[str, list[tuple[int, _Assignment]]] = {name: [] for name in self._space.classes}
+        for i, (elements, amounts) in enumerate(compositions):
+            name = self._class_by_n.get(len(elements))
+            if name is not None:
+                rows[name].extend((i, item) for item in self._assignments(elements, amounts))
+        placements = {name: self._located(name, items) for name, items in rows.items()}
+        placed = {int(i) for item in placements.values() for i in item.composition}
+        outside = {i: self._reason(*pair) for i, pair in enumerate(compositions) if i not in placed}
+        return placements, outside
+
+    def _assignments(self, elements: Sequence[str], amounts: Sequence[int]) -> Iterator[_Assignment]:
+        for position, element in enumerate(elements):
+            others = [(e, n) for j, (e, n) in enumerate(zip(elements, amounts, strict=True)) if j != position]
+            choices = [self._states.get(e, ()) for e, _ in others]
+            for anion in self._anions.get(element, ()):
+                wanted = -anion.oxidation_state * amounts[position]
+                for states in itertools.product(*choices):
+                    if sum(ion.oxidation_state * n for ion, (_, n) in zip(states, others, strict=True)) == wanted:
+                        cations = tuple((ion, n) for ion, (_, n) in zip(states, others, strict=True))
+                        yield _Assignment(cations, anion, amounts[position])
+
+    def _located(self, name: str, items: list[tuple[int, _Assignment]]) -> Placements:
+        item = self._space.classes[name].composition_class
+        items = [pair for pair in items if max(pair[1].anion_coefficient, *(n for _, n in pair[1].cations)) <= item.max_coefficient]
+        slots = [sorted((self._group[ion], n, self._cation_index[ion]) for ion, n in pair[1].cations) for pair in items]
+        array = np.array(slots, np.int64).reshape(len(items), item.n_cations, 3)
+        anions = np.array([self._anion_index[pair[1].anion] for pair in items], np.int64)
+        blocks = self._space.find_blocks(name, array[:, :, 0], array[:, :, 1], anions)
+        found = blocks >= 0
+        ids = self._space.encode(name, Candidates(blocks[found], array[found, :, 2]))
+        composition = np.array([i for i, _ in items], np.int64)[found]
+        frequency = np.array([self._likelihood(pair[1]) for pair in items], np.float64)[found]
+        return Placements(composition, ids, frequency)
+
+    def _likelihood(self, assignment: _Assignment) -> float:
+        value = self._frequency[assignment.anion]
+        for ion, _ in assignment.cations:
+            value *= self._frequency[ion]
+        return value
+
+    def _reason(self, elements: Sequence[str], amounts: Sequence[int]) -> str:
+        name = self._class_by_n.get(len(elements))
+        unknown = [e for e in elements if e not in self._states and e not in self._anions]
+        if unknown:
+            return f"element not in the ion table: {unknown[0]}"
+        if not any(e in self._anions for e in elements):
+            return "no anion (intermetallic)"
+        if name is None:
+            return f"no class with {len(elements)} elements"
+        if next(self._assignments(elements, amounts), None) is not None:
+            limit = self._space.classes[name].composition_class.max_coefficient
+            return f"coefficient above {limit} ({name})"
+        if sum(e in self._anions for e in elements) > 1:
+            return "two or more anions"
+        return "no neutral assignment of the tabled oxidation states"
+
+
+def count_reasons(outside: dict[int, str]) -> dict[str, int]:
+    """Return how many compositions lie outside for each reason, most frequent first."""
+    return dict(sorted(Counter(outside.values()).items(), key=lambda pair: (-pair[1], pair[0])))

@@ -1,0 +1,317 @@
+"""The candidate space as blocks: one stoichiometry with one anion, and a free choice of cations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from crcrank.artifacts.store import digest_of
+from crcrank.chem.ions import Ion, IonTable
+from crcrank.errors import ConfigError
+from crcrank.kernels.pairwise import BlockArrays
+from crcrank.kernels.tuples import GroupTables, fill_counts, fill_ranks, fill_tuples
+from crcrank.space.stoichiometry import Stoichiometries, enumerate_stoichiometries, stoichiometry_keys
+
+
+@dataclass(frozen=True)
+class CompositionClass:
+    """A composition class: one anion with ``n_cations`` different cations, coefficients up to ``max_coefficient``."""
+
+    name: str
+    n_cations: int
+    max_coefficient: int
+
+
+@dataclass(frozen=True)
+class Ions:
+    """The ion table as arrays; cations are grouped by charge, smaller groups first.
+
+    Attributes
+    ----------
+    cations, anions
+        In index order.
+    elements
+        Symbols; the other arrays index into them.
+    cation_element, anion_element, anion_charge
+        int64, one per ion; the charge is a magnitude.
+    group_charge, group_start
+        Charge of each group and the index of its first cation, int64 (n_groups,).
+    tables
+        The groups as the counting kernels want them.
+    """
+
+    cations: tuple[Ion, ...]
+    anions: tuple[Ion, ...]
+    elements: tuple[str, ...]
+    cation_element: np.ndarray
+    anion_element: np.ndarray
+    anion_charge: np.ndarray
+    group_charge: np.ndarray
+    group_start: np.ndarray
+    tables: GroupTables
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Labels of all cations, then all anions."""
+        return tuple(ion.label for ion in self.cations + self.anions)
+
+
+@dataclass(frozen=True)
+class ClassSpace:
+    """One class of the space: its stoichiometries and its blocks.
+
+    Attributes
+    ----------
+    block_stoichiometry, block_anion
+        What each block fixes, int64 (n_blocks,).
+    block_size, block_first
+        Number of candidates, and the candidate_id of the first, int64 (n_blocks,).
+    """
+
+    composition_class: CompositionClass
+    stoichiometries: Stoichiometries
+    block_stoichiometry: np.ndarray
+    block_anion: np.ndarray
+    block_size: np.ndarray
+    block_first: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """Name of the class."""
+        return self.composition_class.name
+
+    @property
+    def n_candidates(self) -> int:
+        """Candidates of the class."""
+        return int(self.block_size.sum())
+
+    @property
+    def n_blocks(self) -> int:
+        """Blocks of the class."""
+        return len(self.block_size)
+
+    @property
+    def first_id(self) -> int:
+        """candidate_id of the first candidate."""
+        return int(self.block_first[0])
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Candidates of one class as arrays.
+
+    Attributes
+    ----------
+    blocks
+        Block of each, int64 (n,).
+    cations
+        Cation of each slot, an index into ``Ions.cations``, int64 (n, n_cations).
+    """
+
+    blocks: np.ndarray
+    cations: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+
+class Space:
+    """All candidates of all configured classes.
+
+    Parameters
+    ----------
+    table
+        The ions; their order does not matter.
+    classes
+        The composition classes; ids run through them in this order.
+
+    Raises
+    ------
+    ConfigError
+        If a class is empty, unnamed twice, or too wide for the id arithmetic.
+    """
+
+    def __init__(self, table: IonTable, classes: Sequence[CompositionClass]) -> None:
+        self.ions = _ion_arrays(table)
+        if len({item.name for item in classes}) != len(classes) or not classes:
+            raise ConfigError("space.classes: wanted at least one class, each with its own name")
+        self.classes: dict[str, ClassSpace] = {}
+        first = 0
+        for item in classes:
+            self.classes[item.name] = _class_space(self.ions, item, first)
+            first += self.classes[item.name].n_candidates
+        self.n_candidates = first
+        self.digest = digest_of(
+            {
+                "ions": sorted(self.ions.labels),
+                "classes": [[item.name, item.n_cations, item.max_coefficient] for item in classes],
+            }
+        )
+
+    def decode(self, name: str, ids: np.ndarray) -> Candidates:
+        """Return the candidates of class ``name`` with these candidate_ids, int64 (n,)."""
+        space = self.classes[name]
+        blocks = np.searchsorted(space.block_first, ids, side="right") - 1
+        groups, runs, elements = self._slots(space, blocks)
+        tuples = np.empty(groups.shape, np.int64)
+        fill_tuples(self.ions.tables, groups, runs, elements, ids - space.block_first[blocks], tuples)
+        return Candidates(blocks, tuples + self.ions.group_start[groups])
+
+    def encode(self, name: str, candidates: Candidates) -> np.ndarray:
+        """Return the candidate_ids of candidates of class ``name``, the inverse of :meth:`decode`, int64 (n,)."""
+        space = self.classes[name]
+        groups, runs, elements = self._slots(space, candidates.blocks)
+        ranks = np.empty(len(candidates), np.int64)
+        fill_ranks(self.ions.tables, groups, runs, elements, candidates.cations - self.ions.group_start[groups], ranks)
+        return np.asarray(ranks + space.block_first[candidates.blocks])
+
+    def block_arrays(self, name: str) -> BlockArrays:
+        """Return the blocks of class ``name`` as the scoring kernels want them."""
+        space = self.classes[name]
+        rows = space.block_stoichiometry
+        stoichiometries = space.stoichiometries
+        groups = stoichiometries.groups[rows]
+        return BlockArrays(
+            stoichiometry=rows,
+            anion=space.block_anion,
+            anion_coefficient=stoichiometries.anion_coefficient[rows],
+            n_atoms=stoichiometries.n_atoms[rows],
+            start=self.ions.group_start[groups],
+            size=self.ions.tables.size[groups],
+            coefficient=stoichiometries.coefficients[rows],
+            run=stoichiometries.runs[rows],
+            cation_element=self.ions.cation_element,
+            anion_element=self.ions.anion_element,
+        )
+
+    def find_blocks(self, name: str, groups: np.ndarray, coefficients: np.ndarray, anions: np.ndarray) -> np.ndarray:
+        """Return the block of each (slots in canonical order, anion), -1 where the space has none, int64 (n,)."""
+        space = self.classes[name]
+        keys = stoichiometry_keys(groups, coefficients, self.ions.anion_charge[anions], space.composition_class.max_coefficient)
+        rows = np.minimum(np.searchsorted(space.stoichiometries.keys, keys), len(space.stoichiometries.keys) - 1)
+        wanted = rows * len(self.ions.anions) + anions
+        present = space.block_stoichiometry * len(self.ions.anions) + space.block_anion
+        blocks = np.minimum(np.searchsorted(present, wanted), len(present) - 1)
+        found = (space.stoichiometries.keys[rows] == keys) & (present[blocks] == wanted)
+        return np.where(found, blocks, -1)
+
+    def composition_arrays(self, name: str, candidates: Candidates) -> tuple[np.ndarray, np.ndarray]:
+        """Return elements and amounts of candidates, each row in alphabetical order of the symbols, int64 (n, n_cations + 1)."""
+        space = self.classes[name]
+        rows = space.block_stoichiometry[candidates.blocks]
+        elements = np.column_stack(
+            [self.ions.cation_element[candidates.cations], self.ions.anion_element[space.block_anion[candidates.blocks]]]
+        )
+        amounts = np.column_stack([space.stoichiometries.coefficients[rows], space.stoichiometries.anion_coefficient[rows]])
+        order = np.argsort(elements, axis=1)
+        return np.take_along_axis(elements, order, axis=1), np.take_along_axis(amounts, order, axis=1)
+
+    def composition_keys(self, name: str, candidates: Candidates) -> np.ndarray:
+        """Return a number for each candidate that is the same for candidates of the same formula, int64 (n,)."""
+        elements, amounts = self.composition_arrays(name, candidates)
+        base = self.classes[name].composition_class.max_coefficient + 1
+        return _packed(elements * base + amounts, len(self.ions.elements) * base)
+
+    def formula_keys(self, name: str, compositions: Sequence[tuple[Sequence[str], Sequence[int]]]) -> np.ndarray:
+        """Return the :meth:`composition_keys` of those compositions that the class can hold, sorted, int64 (n,)."""
+        limit = self.classes[name].composition_class
+        index = {symbol: i for i, symbol in enumerate(self.ions.elements)}
+        rows = [
+            sorted(index[element] * (limit.max_coefficient + 1) + amount for element, amount in zip(elements, amounts, strict=True))
+            for elements, amounts in compositions
+            if len(elements) == limit.n_cations + 1 and max(amounts) <= limit.max_coefficient and all(e in index for e in elements)
+        ]
+        array = np.array(rows, np.int64).reshape(len(rows), limit.n_cations + 1)
+        return np.unique(_packed(array, len(index) * (limit.max_coefficient + 1)))
+
+    def ions_of(self, name: str, candidates: Candidates) -> tuple[list[list[str]], np.ndarray]:
+        """Return the ion labels (cations by charge, then the anion) and coefficients (n, n_cations + 1) of candidates."""
+        space = self.classes[name]
+        rows = space.block_stoichiometry[candidates.blocks]
+        indices = np.column_stack([candidates.cations, len(self.ions.cations) + space.block_anion[candidates.blocks]])
+        amounts = np.column_stack([space.stoichiometries.coefficients[rows], space.stoichiometries.anion_coefficient[rows]])
+        charge = self.ions.group_charge[space.stoichiometries.groups[rows]]
+        order = np.column_stack([np.lexsort((candidates.cations, charge), axis=1), np.full(len(rows), charge.shape[1])])
+        indices, amounts = np.take_along_axis(indices, order, axis=1), np.take_along_axis(amounts, order, axis=1)
+        return [[self.ions.labels[i] for i in row] for row in indices.tolist()], amounts
+
+    def _slots(self, space: ClassSpace, blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        rows = space.block_stoichiometry[blocks]
+        return space.stoichiometries.groups[rows], space.stoichiometries.runs[rows], self.ions.anion_element[space.block_anion[blocks]]
+
+
+def _packed(digits: np.ndarray, base: int) -> np.ndarray:
+    packed = np.zeros(len(digits), np.int64)
+    for column in digits.T:
+        packed = packed * base + column
+    return packed
+
+
+def _ion_arrays(table: IonTable) -> Ions:
+    sizes = {charge: sum(ion.oxidation_state == charge for ion in table.cations) for charge in {i.oxidation_state for i in table.cations}}
+    group_charge = sorted(sizes, key=lambda charge: (sizes[charge], charge))
+    cations = sorted(table.cations, key=lambda ion: (group_charge.index(ion.oxidation_state), ion.element))
+    anions = sorted(table.anions, key=lambda ion: (-ion.oxidation_state, ion.element))
+    elements = sorted({ion.element for ion in (*cations, *anions)})
+    index = {symbol: i for i, symbol in enumerate(elements)}
+    group_size = np.array([sizes[charge] for charge in group_charge], np.int64)
+    group_start = np.concatenate([[0], np.cumsum(group_size)[:-1]]).astype(np.int64)
+    cation_element = np.array([index[ion.element] for ion in cations], np.int64)
+    return Ions(
+        cations=tuple(cations),
+        anions=tuple(anions),
+        elements=tuple(elements),
+        cation_element=cation_element,
+        anion_element=np.array([index[ion.element] for ion in anions], np.int64),
+        anion_charge=np.array([-ion.oxidation_state for ion in anions], np.int64),
+        group_charge=np.array(group_charge, np.int64),
+        group_start=group_start,
+        tables=_group_tables(cation_element, group_start, group_size, len(elements)),
+    )
+
+
+def _group_tables(cation_element: np.ndarray, group_start: np.ndarray, group_size: np.ndarray, n_elements: int) -> GroupTables:
+    n_groups, largest = len(group_size), int(group_size.max())
+    element = np.full((n_groups, largest), -1, np.int64)
+    ion_of = np.full((n_elements, n_groups), -1, np.int64)
+    for group in range(n_groups):
+        members = cation_element[group_start[group] : group_start[group] + group_size[group]]
+        element[group, : len(members)] = members
+        ion_of[members, group] = np.arange(len(members))
+    shared_after = np.zeros((n_groups, n_groups, largest + 1), np.int64)
+    for group in range(n_groups):
+        for other in range(n_groups):
+            shared = ion_of[(ion_of[:, group] >= 0) & (ion_of[:, other] >= 0), group]
+            shared_after[group, other] = (shared[:, None] >= np.arange(largest + 1)).sum(axis=0)
+    return GroupTables(group_size, element, ion_of, shared_after)
+
+
+def _class_space(ions: Ions, item: CompositionClass, first: int) -> ClassSpace:
+    if not 1 <= item.n_cations <= 4 or item.max_coefficient < 1:
+        raise ConfigError(f"space.classes.{item.name}: wanted 1 to 4 cations and coefficients from 1, found {item}")
+    if (len(ions.elements) * (item.max_coefficient + 1)) ** (item.n_cations + 1) >= 2**63:
+        raise ConfigError(f"space.classes.{item.name}: max_coefficient {item.max_coefficient} is too large for {item.n_cations} cations")
+    stoichiometries = enumerate_stoichiometries(ions.group_charge, ions.anion_charge, item.n_cations, item.max_coefficient)
+    rows, anions = np.nonzero(stoichiometries.anion_charge[:, None] == ions.anion_charge[None, :])
+    sizes = _block_sizes(ions, stoichiometries, rows, anions)
+    kept = sizes > 0
+    if not kept.any():
+        raise ConfigError(f"space.classes.{item.name}: no charge-neutral candidate exists with these ions and limits")
+    rows, anions, sizes = rows[kept], anions[kept], sizes[kept]
+    return ClassSpace(item, stoichiometries, rows, anions, sizes, first + np.cumsum(sizes) - sizes)
+
+
+def _block_sizes(ions: Ions, stoichiometries: Stoichiometries, rows: np.ndarray, anions: np.ndarray) -> np.ndarray:
+    """Count each block; blocks alike in groups, runs and anion element are counted once."""
+    groups, runs, elements = stoichiometries.groups[rows], stoichiometries.runs[rows], ions.anion_element[anions]
+    shape = np.column_stack([groups, runs, elements])
+    code = np.zeros(len(shape), np.int64)
+    for column in shape.T:
+        code = code * (int(column.max()) + 1) + column
+    _, sample, inverse = np.unique(code, return_index=True, return_inverse=True)
+    counts = np.empty(len(sample), np.int64)
+    fill_counts(ions.tables, groups[sample], runs[sample], elements[sample], counts)
+    return np.asarray(counts[inverse])
