@@ -68,12 +68,13 @@ def raw_record(line: int, formula: object, source_id: object, year: object) -> R
 
 
 def _cell_text(cell: object) -> str:
-    return "" if cell is None else str(cell).strip()
+    """Return a cell without spaces and without the quotes that a tab-separated table may keep."""
+    return "" if cell is None else str(cell).strip().strip('"')
 
 
 def _cell_year(cell: object) -> int | None:
     """Return the year that a cell begins with (2012, ``2012.0``, ``2012-05-01``)."""
-    match = _YEAR.match(_cell_text(cell))
+    match = None if cell is None else _YEAR.match(_cell_text(cell))
     return int(match[1]) if match else None
 
 

@@ -81,7 +81,7 @@ def _header_cells(line: str, delimiter: str) -> list[str]:
 
 
 def _cell(row: Sequence[str], place: int | None) -> str | None:
-    return row[place].strip().strip('"') if place is not None and place < len(row) else None
+    return row[place] if place is not None and place < len(row) else None
 
 
 def _quoting(delimiter: str) -> Literal[0, 3]:
