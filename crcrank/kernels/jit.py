@@ -1,7 +1,7 @@
 """The JIT options of every kernel, and a compile cache that can never be stale.
 
 Numba's own cache misses edits in a callee that lives in another file, so the cache folder is named by a digest of
-all kernel sources and of the versions that shape the machine code.
+all kernel sources and of the versions and switches that shape the machine code.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def _cache_folder() -> Path:
     digest = hashlib.sha256()
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
-    digest.update(f"{sys.version} {numba.__version__} {np.__version__}".encode())
+    digest.update(f"{sys.version} {numba.__version__} {np.__version__} {numba.config.BOUNDSCHECK}".encode())
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return root / "crcrank" / digest.hexdigest()[:20]
 

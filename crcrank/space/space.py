@@ -310,7 +310,7 @@ def _block_sizes(ions: Ions, stoichiometries: Stoichiometries, rows: np.ndarray,
     shape = np.column_stack([groups, runs, elements])
     code = np.zeros(len(shape), np.int64)
     for column in shape.T:
-        code = code * (int(column.max()) + 1) + column
+        code = code * (int(column.max(initial=0)) + 1) + column
     _, sample, inverse = np.unique(code, return_index=True, return_inverse=True)
     counts = np.empty(len(sample), np.int64)
     fill_counts(ions.tables, groups[sample], runs[sample], elements[sample], counts)
