@@ -1,0 +1,86 @@
+"""What several stages need: the space of the settings, compositions of an artifact, columns of candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from crcrank.artifacts.store import replacing
+from crcrank.chem.ions import IonTable, read_ion_table
+from crcrank.config import Settings, check_class
+from crcrank.errors import ConfigError, OutputError
+from crcrank.space.space import Candidates, CompositionClass, Space
+
+Compositions = list[tuple[list[str], list[int]]]
+
+
+def load_space(settings: Settings) -> tuple[Space, IonTable]:
+    """Return the candidate space of the settings, and the ion table that it is made from."""
+    table = read_ion_table(settings.space.ions)
+    classes = [CompositionClass(name, item.n_cations, item.max_coefficient) for name, item in settings.space.classes.items()]
+    return Space(table, classes), table
+
+
+def chosen_classes(classes: Sequence[str] | None, available: Sequence[str], settings: Settings) -> tuple[str, ...]:
+    """Return the classes asked for in the order of the space, or all available ones.
+
+    Raises
+    ------
+    ConfigError
+        If the space has no such class, or it is not available.
+    """
+    for name in classes or ():
+        check_class(name, settings, "--class")
+        if name not in available:
+            raise ConfigError(f"--class: {name!r} is not among the classes at hand ({', '.join(available)}); train it first")
+    return tuple(name for name in settings.space.classes if name in (classes or available))
+
+
+def read_compositions(table: pa.Table) -> Compositions:
+    """Return (elements, amounts) of each row of a ``known`` artifact."""
+    return list(zip(table["elements"].to_pylist(), table["amounts"].to_pylist(), strict=True))
+
+
+def candidate_columns(space: Space, name: str, candidates: Candidates) -> dict[str, Any]:
+    """Return the columns that say what candidates are.
+
+    Returns
+    -------
+    dict
+        ``formula``, ``elements`` and ``amounts`` (both in alphabetical order of the elements), ``ions`` and ``coefficients``.
+    """
+    elements, amounts = space.composition_arrays(name, candidates)
+    ions, coefficients = space.ions_of(name, candidates)
+    return {
+        "formula": _formulas(space, elements, amounts),
+        "elements": np.asarray(space.ions.elements, object)[elements].tolist(),
+        "amounts": amounts.tolist(),
+        "ions": ions,
+        "coefficients": coefficients.tolist(),
+    }
+
+
+def _formulas(space: Space, elements: np.ndarray, amounts: np.ndarray) -> list[str]:
+    """Join each row; candidates have sorted, different elements and amounts without a common divisor already."""
+    largest = int(amounts.max(initial=1))
+    parts = np.array([[symbol + (str(n) if n > 1 else "") for n in range(1, largest + 1)] for symbol in space.ions.elements], object)
+    return ["".join(row) for row in parts[elements, amounts - 1].tolist()]
+
+
+@contextmanager
+def replacing_all(*paths: Path) -> Iterator[list[Path]]:
+    """Yield a temporary path for each; they get their names together when the block ends well, or none does."""
+    with ExitStack() as stack:
+        temporaries = [stack.enter_context(replacing(path)) for path in paths]
+        try:
+            yield temporaries
+        except OutputError as error:
+            message = str(error)
+            for path, temporary in zip(paths, temporaries, strict=True):
+                message = message.replace(str(temporary), str(path))
+            raise OutputError(message) from error
