@@ -178,14 +178,16 @@ def _prepare(program, blocks, b, allowed, work):
 
 @kernel
 def _search_single(work, blocks, b, shared, threshold, bits, wanted, hits, n_hits):
-    """Search a block with one slot (binary compounds)."""
+    """Search a block with one slot (binary compounds); return the number of hits so far and of candidates scored."""
+    n_scored = 0
     for i in range(blocks.size[b, 0]):
+        n_scored += np.int64(work.unary[0, i] > -np.inf)
         have = bits[blocks.cation_element.size + blocks.anion[b]] | bits[blocks.start[b, 0] + i]
         if shared + work.unary[0, i] > threshold and have == wanted:
             hits.block[n_hits] = b
             hits.cations[n_hits, 0] = blocks.start[b, 0] + i
             n_hits += 1
-    return n_hits
+    return n_hits, n_scored
 
 
 @kernel
@@ -221,8 +223,8 @@ def search_blocks(program, blocks, order, state, threshold, prune, filters, work
         if n_slots == 1:
             if n_hits + blocks.size[b, 0] > hits.block.size:
                 return n_hits
-            n_hits = _search_single(work, blocks, b, shared, threshold, bits, wanted, hits, n_hits)
-            state[3] += blocks.size[b, 0]
+            n_hits, n_scored = _search_single(work, blocks, b, shared, threshold, bits, wanted, hits, n_hits)
+            state[3] += n_scored
             state[0] += 1
             continue
         prefix[:] = 0

@@ -18,6 +18,8 @@ from crcrank.space.space import Candidates, Space
 
 _HIT_CAPACITY = 1 << 16
 _N_PIECES = 256
+# Products of two larger numbers, summed over factors and positions, can overflow single precision.
+_LARGEST_PARAMETER = 1e15
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ def score_margin(program: PairwiseProgram, n_slots: int) -> float:
     """Return a bound on the difference between a float32 and a float64 score of ``program``.
 
     A sum of ``n`` products is off by at most ``n`` units in the last place of the sum of their absolute values (Higham,
-    Accuracy and Stability of Numerical Algorithms, 2002, section 3.1); norms bound those sums.
+    Accuracy and Stability of Numerical Algorithms, 2002, section 3.1); norms bound those sums. What underflows is off by less
+    than the smallest normal number.
     """
 
     def norm(array: np.ndarray) -> float:
@@ -48,7 +51,8 @@ def score_margin(program: PairwiseProgram, n_slots: int) -> float:
     unary += largest(program.anion_fraction_bias) + largest(program.curve) + vector * norm(program.stoichiometry_row)
     pairs = n_positions * n_slots / 2 * (vector**2 + largest(program.curve))
     n_operations = 2 * program.row.shape[3] + 16 * n_positions
-    return float(n_operations * 2.0**-23 * (largest(program.stoichiometry_bias) + n_positions * unary + pairs))
+    total = largest(program.stoichiometry_bias) + n_positions * unary + pairs
+    return float(n_operations * (2.0**-23 * total + 2.0**-126))
 
 
 def rank_class(
@@ -77,10 +81,12 @@ def rank_class(
     Raises
     ------
     ArtifactError
-        If the program holds numbers that are not finite.
+        If the program holds numbers that are not finite, or too large for single precision.
     """
     if not all(np.isfinite(array).all() for array in program):
         raise ArtifactError(f"the model's parameters for class {name!r} are not all finite: train it again")
+    if max(np.abs(array).max(initial=0.0) for array in program) > _LARGEST_PARAMETER:
+        raise ArtifactError(f"the model's parameters for class {name!r} are beyond {_LARGEST_PARAMETER:g}: train it again")
     search = _Search(space, name, program, BestFormulas(space, name, k, excluded), search_filter, prune)
     progress = progress or SilentProgress()
     progress.start(f"rank {name}", space.classes[name].n_candidates, "candidates")
