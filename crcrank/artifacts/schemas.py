@@ -78,12 +78,15 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("k", pa.int64()),
             ("n_hits", pa.int64()),
             ("hit_rate", pa.float64()),
+            ("hit_rate_low", pa.float64()),
+            ("hit_rate_high", pa.float64()),
             ("recall", pa.float64()),
             ("enrichment", pa.float64()),
             ("expected_random", pa.float64()),
             ("base_rate", pa.float64()),
             ("n_reachable", pa.int64()),
             ("n_holdout", pa.int64()),
+            ("n_unknown", pa.int64()),
         ]
     ),
 }

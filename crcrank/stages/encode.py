@@ -109,7 +109,7 @@ def run_encode(
         with replacing_all(out, summary.outside) as (encoded_path, outside_path):
             write_artifact(encoded_path, "encoded", _encoded_columns(space, placements, formulas), provenance)
             write_artifact(outside_path, "outside", _outside_columns(reasons, formulas, table["n_elements"].to_pylist()), provenance)
-    _log.info("%s: %d of %d compositions lie in the space", out, summary.n_encoded, summary.n_in)
+    _log.debug("%s: %d of %d compositions lie in the space", out, summary.n_encoded, summary.n_in)
     return summary
 
 

@@ -100,7 +100,7 @@ def run_enumerate(
             if write:
                 _write_candidates(temporaries[1], space, chosen, provenance, progress)
     n_blocks = sum(item.n_blocks for item in space.classes.values())
-    _log.info("%s: %d blocks, %d candidates", out, n_blocks, space.n_candidates)
+    _log.debug("%s: %d blocks, %d candidates", out, n_blocks, space.n_candidates)
     return EnumerateSummary(space.n_candidates, n_blocks, sizes, n_written, out, paths[1] if write else None)
 
 

@@ -1,0 +1,1 @@
+"""The command line: options in, one stage called, a table out."""

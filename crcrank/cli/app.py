@@ -1,0 +1,259 @@
+"""All commands. Heavy imports happen inside them, so that --help is quick."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crcrank import __version__
+from crcrank.cli.cite import print_citation
+from crcrank.cli.common import Common, with_common
+
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="File to write.")]
+Symbols = Annotated[list[str] | None, typer.Option(metavar="SYMBOL", help="Element; repeatable, or several joined by commas.")]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"crcrank {__version__}")
+        raise typer.Exit
+
+
+def _print_citation(asked: bool) -> None:
+    if asked:
+        print_citation()
+        raise typer.Exit
+
+
+@app.callback()
+def _crcrank(
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,
+    cite: Annotated[bool, typer.Option("--cite", callback=_print_citation, is_eager=True, help="Print what to cite.")] = False,
+) -> None:
+    """Recommend chemically relevant compositions: learn from known ones, rank every candidate exactly, validate."""
+
+
+@app.command()
+@with_common
+def ingest(
+    common: Common,
+    *,
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Files of formulas; - reads stdin.")],
+    out: Out = Path("known.parquet"),
+    format: Annotated[str | None, typer.Option(help="Format of the files; detected if left out.")] = None,  # noqa: A002
+    formula_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the formulas.")] = None,
+    id_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the entries' ids.")] = None,
+    year_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the years.")] = None,
+) -> None:
+    """Read lists of real compositions.
+
+    What cannot be used goes to FILE.rejected.parquet, with the reason.
+
+    Example: crcrank ingest my_list.csv -o known.parquet
+    """
+    from crcrank.stages.ingest import run_ingest
+
+    given = {"format": format, "formula_column": formula_column, "id_column": id_column, "year_column": year_column}
+    options = common.settings().ingest.model_dump() | {key: value for key, value in given.items() if value is not None}
+    with common.progress() as progress:
+        summary = run_ingest(sources, out, **options, overwrite=common.force, progress=progress)
+    common.show(summary)
+
+
+@app.command()
+@with_common
+def encode(
+    common: Common,
+    known: Annotated[Path, typer.Argument(help="Known compositions, from ingest.")],
+    out: Out = Path("encoded.parquet"),
+) -> None:
+    """Place compositions in the candidate space.
+
+    What lies outside goes to FILE.outside.parquet, with the reason.
+
+    Example: crcrank encode known.parquet -o encoded.parquet
+    """
+    from crcrank.stages.encode import run_encode
+
+    with common.progress() as progress:
+        summary = run_encode(known, out, settings=common.settings(), classes=common.classes, overwrite=common.force, progress=progress)
+    common.show(summary)
+
+
+@app.command()
+@with_common
+def train(
+    common: Common,
+    encoded: Annotated[Path, typer.Argument(help="Known compositions in the space, from encode.")],
+    out: Out = Path("model.parquet"),
+) -> None:
+    """Fit the model to known compositions.
+
+    Every other candidate of their classes weighs in as unlabelled.
+
+    Example: crcrank train encoded.parquet --class ternary -o model.parquet
+    """
+    from crcrank.stages.train import run_train
+
+    with common.progress() as progress:
+        summary = run_train(
+            encoded,
+            out,
+            settings=common.settings(),
+            classes=common.classes,
+            n_threads=common.n_threads,
+            overwrite=common.force,
+            progress=progress,
+        )
+    common.show(summary)
+
+
+@app.command("enumerate")
+@with_common
+def enumerate_(
+    common: Common,
+    out: Out = Path("plan.parquet"),
+    write: Annotated[bool, typer.Option("--write", help="Write the candidates too, to FILE.candidates.parquet.")] = False,
+    max_candidates: Annotated[int, typer.Option(min=1, help="Refuse to write more candidates than this.")] = 50_000_000,
+) -> None:
+    """Describe the whole candidate space.
+
+    The plan holds every block, its size and its first candidate_id.
+
+    Example: crcrank enumerate --write --class ternary -o plan.parquet
+    """
+    from crcrank.stages.enumerate import run_enumerate
+
+    with common.progress() as progress:
+        summary = run_enumerate(
+            out,
+            settings=common.settings(),
+            classes=common.classes,
+            write=write,
+            max_candidates=max_candidates,
+            overwrite=common.force,
+            progress=progress,
+        )
+    common.show(summary)
+
+
+@app.command()
+@with_common
+def rank(
+    common: Common,
+    *,
+    model: Annotated[Path, typer.Argument(help="Model, from train.")],
+    plan: Annotated[Path, typer.Argument(help="Plan of the space, from enumerate.")],
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", metavar="FILE", help="Parquet, .csv or .jsonl file; - is stdout; a table if left out.")
+    ] = None,
+    known: Annotated[Path | None, typer.Option(help="Known compositions, which are not listed.")] = None,
+    k: Annotated[int | None, typer.Option("-k", min=1, help="Formulas to list per class.")] = None,
+    format: Annotated[str | None, typer.Option(help="parquet, csv or jsonl; by the suffix of FILE if left out.")] = None,  # noqa: A002
+    require: Symbols = None,
+    allow: Symbols = None,
+    exclude: Symbols = None,
+    anion: Symbols = None,
+    system: Annotated[str | None, typer.Option(metavar="A-B-C", help="Only this chemical system, such as Ba-Ti-O.")] = None,
+    max_coefficient: Annotated[int | None, typer.Option(min=1, help="Largest coefficient.")] = None,
+    exclude_radioactive: Annotated[bool, typer.Option("--exclude-radioactive", help="No elements without a stable isotope.")] = False,
+    exhaustive: Annotated[bool, typer.Option("--exhaustive", help="Score every candidate one by one; the result is the same.")] = False,
+) -> None:
+    """List the best unknown formulas.
+
+    An exact search over every candidate of each class; a formula is listed once, with its best candidate.
+
+    Example: crcrank rank model.parquet plan.parquet --known known.parquet -k 3000 -o ranking.parquet
+    """
+    from crcrank.cli.ranking import print_ranking, stdout_or_path, with_filters
+    from crcrank.stages.rank import run_rank
+
+    filters = {"require": require, "allow": allow, "exclude": exclude, "anions": anion, "max_coefficient": max_coefficient}
+    switches = {"exclude_radioactive": exclude_radioactive or None, "exhaustive": exhaustive or None}
+    with common.progress() as progress:
+        summary = run_rank(
+            model,
+            plan,
+            stdout_or_path(out, format),
+            settings=with_filters(common.settings(), filters | switches, system),
+            known=known,
+            classes=common.classes,
+            k=k,
+            format=None if out == "-" else format,
+            n_threads=common.n_threads,
+            overwrite=common.force,
+            progress=progress,
+        )
+    print_ranking(common, summary, out, format)
+
+
+@app.command()
+@with_common
+def validate(
+    common: Common,
+    ranking: Annotated[Path, typer.Argument(help="Ranking, from rank.")],
+    holdout: Annotated[list[Path], typer.Option(help="Real compositions that training never saw, from ingest; repeatable.")],
+    out: Out = Path("validation.parquet"),
+    known: Annotated[Path | None, typer.Option(help="Known compositions; those of the ranking if left out.")] = None,
+    k: Annotated[list[int] | None, typer.Option("-k", min=1, help="Number of recommendations to examine; repeatable.")] = None,
+) -> None:
+    """Count the hits of a ranking in holdouts.
+
+    Hit rate, recall, enrichment and the expectation at random; a picture goes beside FILE.
+
+    Example: crcrank validate ranking.parquet --holdout holdout.parquet -o validation.parquet
+    """
+    from crcrank.cli.ranking import show_results
+    from crcrank.stages.validate import run_validate
+
+    with common.progress() as progress:
+        summary = run_validate(
+            ranking,
+            holdout,
+            out,
+            settings=common.settings(),
+            known=known,
+            classes=common.classes,
+            cutoffs=k,
+            overwrite=common.force,
+            progress=progress,
+        )
+    show_results(common, summary)
+
+
+@app.command()
+@with_common
+def run(
+    common: Common,
+    config_file: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="Configuration that names the lists in [run].")],
+    out_dir: Annotated[Path, typer.Option(metavar="DIR", help="Folder of all artifacts.")],
+) -> None:
+    """Run all stages into one folder.
+
+    What is up to date is not done again.
+
+    Example: crcrank run my.toml --out-dir results
+    """
+    from crcrank.cli.ranking import show_results
+    from crcrank.stages.run import run_run
+
+    with common.progress() as progress:
+        summary = run_run(
+            out_dir,
+            settings=replace(common, config=config_file).settings(),
+            classes=common.classes,
+            n_threads=common.n_threads,
+            force=common.force,
+            progress=progress,
+        )
+    show_results(common, summary)

@@ -1,0 +1,96 @@
+"""Options that every command takes, and what they set up."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from crcrank.progress import ProgressSink, progress_bars
+
+if TYPE_CHECKING:
+    from crcrank.config import Settings
+
+
+@dataclass(frozen=True)
+class Common:
+    """The values of the common options."""
+
+    config: Annotated[Path | None, typer.Option(help="TOML file; what it leaves out is as in the packaged default.")] = None
+    classes: Annotated[
+        list[str] | None, typer.Option("--class", metavar="NAME", help="Composition class (repeatable); all if left out.")
+    ] = None
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads; all cores at hand if left out.")] = None
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of all random numbers, instead of the configuration's.")] = None
+    force: Annotated[bool, typer.Option("--force", help="Replace output that exists.")] = False
+    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print more about what is done.")] = False
+
+    def settings(self) -> Settings:
+        """Load the configuration, with the seed asked for."""
+        from crcrank.config import load_config
+
+        settings = load_config(self.config)
+        return settings if self.seed is None else settings.model_copy(update={"seed": self.seed})
+
+    def progress(self) -> AbstractContextManager[ProgressSink]:
+        """Return bars on stderr, or silence."""
+        return progress_bars(quiet=self.quiet)
+
+    def show(self, summary: Any, *, to_stderr: bool = False) -> None:
+        """Print a summary, as JSON if asked for."""
+        from crcrank.cli.render import show
+
+        if self.json or not self.quiet:
+            show(summary, as_json=self.json, stream=sys.stderr if to_stderr else sys.stdout)
+
+    @property
+    def n_threads(self) -> int:
+        """Threads to use."""
+        if self.threads is not None:
+            return self.threads
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def with_common(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command whose first parameter is a :class:`Common` all of its options."""
+    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+    hints = inspect.get_annotations(Common, eval_str=True)
+    shared = [
+        inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=item.default, annotation=hints[item.name])
+        for item in fields(Common)
+    ]
+    parameters = [*(item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in own), *shared]
+
+    def called(**values: Any) -> None:
+        common = Common(**{item.name: values.pop(item.name) for item in shared})
+        _start_logging(common)
+        command(common, **values)
+
+    called.__name__, called.__doc__ = command.__name__, command.__doc__
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {item.name: item.annotation for item in parameters}
+    return called
+
+
+class _StderrHandler(logging.Handler):
+    """Writes to what is stderr at the time, so that progress bars make room for it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(self.format(record) + "\n")
+
+
+def _start_logging(common: Common) -> None:
+    logger = logging.getLogger("crcrank")
+    logger.handlers = [_StderrHandler()]
+    logger.propagate = False
+    logger.setLevel(logging.ERROR if common.quiet else logging.DEBUG if common.verbose else logging.INFO)

@@ -1,0 +1,127 @@
+"""Summaries for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.columns import Columns
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_WIDTH_WITHOUT_TERMINAL = 110
+
+
+def show(summary: Any, *, as_json: bool, stream: TextIO) -> None:
+    """Print the shown fields (``repr``) of a stage's summary.
+
+    A summary may bring ``best`` (rows by class), ``hits`` (rows of a validation); they become tables.
+    """
+    if as_json:
+        shown = {item.name: _plain(getattr(summary, item.name)) for item in fields(summary) if item.repr or item.name in {"best", "hits"}}
+        stream.write(json.dumps(shown, ensure_ascii=False, default=str) + "\n")
+        return
+    console = _console(stream)
+    values = {item.name: getattr(summary, item.name) for item in fields(summary) if item.repr}
+    for name, value in values.items():
+        _show_field(console, name, value)
+
+
+def show_best(best: Mapping[str, Sequence[Mapping[str, Any]]], stream: TextIO | None = None) -> None:
+    """Print the best formulas of each class, side by side where there is room."""
+    _console(stream).print(Columns([_best_table(name, rows) for name, rows in best.items()], padding=(0, 2)))
+
+
+def show_hits(hits: Sequence[Mapping[str, Any]], stream: TextIO | None = None) -> None:
+    """Print the hit table of a validation."""
+    table = Table(title="Hits: real compounds that training never saw", title_justify="left", header_style="bold")
+    for heading in ("class", "holdout"):
+        table.add_column(heading)
+    for heading in ("k", "hits", "hit rate", "95 %", "recall", "enrichment", "at random"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for before, row in zip([None, *hits], hits, strict=False):
+        if before and (before["composition_class"], before["holdout"]) != (row["composition_class"], row["holdout"]):
+            table.add_section()
+        table.add_row(*_hit_cells(row))
+    _console(stream).print(table)
+
+
+def _hit_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        row["composition_class"],
+        row["holdout"],
+        f"{row['k']:,}",
+        f"{row['n_hits']:,}",
+        f"{row['hit_rate']:.2%}",
+        f"{row['hit_rate_low']:.2%} to {row['hit_rate_high']:.2%}",
+        f"{row['recall']:.2%}",
+        f"{row['enrichment']:,.0f}" if row["enrichment"] >= 10 else f"{row['enrichment']:.1f}",
+        f"{row['expected_random']:.2g}",
+    )
+
+
+def _best_table(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(title=f"{len(rows)} best, {name}", title_justify="left", header_style="bold")
+    table.add_column("", justify="right")
+    table.add_column("formula", no_wrap=True)
+    table.add_column("ions", no_wrap=True, style="dim")
+    table.add_column("score", justify="right", no_wrap=True)
+    table.add_column("prob.", justify="right", no_wrap=True)
+    for row in rows:
+        formula = Text(row["pretty_formula"])
+        if row["radioactive"]:
+            formula.append(" (radioactive)", style="red")
+        table.add_row(str(row["rank"]), formula, " ".join(row["ions"]), f"{row['score']:.3f}", f"{row['probability']:.3g}")
+    return table
+
+
+def _show_field(console: Console, name: str, value: Any) -> None:
+    label = name.removeprefix("n_").replace("_", " ")
+    if value is None or value in ((), {}, []):
+        return
+    if isinstance(value, Mapping):
+        console.print(f"{label}:")
+        for key, item in value.items():
+            console.print(f"  {key}: {_line(item)}", markup=False)
+    elif isinstance(value, (list, tuple)):
+        console.print(f"{label}:")
+        for item in value:
+            console.print(f"  {_line(item)}", markup=False)
+    else:
+        console.print(f"{label}: {_line(value)}", markup=False)
+
+
+def _line(value: Any) -> str:
+    """Return a value in one line."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{str(key).removeprefix('n_').replace('_', ' ')} {_line(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_line(item) for item in value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON can hold it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _console(stream: TextIO | None) -> Console:
+    """Return a console that keeps to the terminal's width; files and pipes get a fixed one."""
+    console = Console(file=stream, highlight=False, soft_wrap=False)
+    if not console.is_terminal:
+        console.width = max(console.width, _WIDTH_WITHOUT_TERMINAL)
+    return console

@@ -1,0 +1,292 @@
+"""The best unknown formulas of each class, by exact search over every candidate."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crcrank.artifacts.schemas import SCHEMAS
+from crcrank.artifacts.store import Provenance, check_space, hold_output, read_artifact, read_metadata, write_artifact
+from crcrank.chem.elements import read_element_table
+from crcrank.chem.formula import pretty_formula
+from crcrank.chem.ions import IonTable
+from crcrank.config import RankSettings, Settings
+from crcrank.errors import ConfigError
+from crcrank.kernels.pairwise import PairwiseProgram
+from crcrank.models.likelihood import probability
+from crcrank.models.registry import load_model
+from crcrank.progress import ProgressSink, SilentProgress
+from crcrank.ranking.best import Ranked
+from crcrank.ranking.filters import ElementFilter, SearchFilter, search_filter
+from crcrank.ranking.search import rank_class
+from crcrank.space.placement import Placer
+from crcrank.space.space import Space
+from crcrank.stages.common import Compositions, candidate_columns, chosen_classes, load_space, read_compositions
+from crcrank.stages.export import check_format, write_rows
+
+_log = logging.getLogger(__name__)
+N_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class ClassFacts:
+    """How a class was ranked.
+
+    Parameters
+    ----------
+    k, n_listed
+        Formulas asked for and listed.
+    n_candidates
+        Candidates of the class, all of which the ranking covers.
+    n_known
+        Candidates of known formulas; they are not listed.
+    n_scored
+        Candidates scored one by one; bounds excluded the others.
+    seconds, candidates_per_second
+        Time of the search.
+    """
+
+    k: int
+    n_listed: int
+    n_candidates: int
+    n_known: int
+    n_scored: int
+    seconds: float
+    candidates_per_second: float
+
+
+@dataclass(frozen=True)
+class RankSummary:
+    """A ranking.
+
+    Parameters
+    ----------
+    classes
+        Facts by class.
+    notes
+        What a reader of the ranking should know.
+    out
+        The file written, if any.
+    best
+        The first rows of each class, as the ranking's columns.
+    table
+        The whole ranking.
+    """
+
+    classes: dict[str, ClassFacts]
+    notes: tuple[str, ...]
+    out: Path | None
+    best: dict[str, list[dict[str, Any]]] = field(repr=False)
+    table: pa.Table = field(repr=False)
+
+
+def rank_provenance(
+    model: Path, plan: Path, known: Path | None, *, settings: Settings, space: Space, classes: Sequence[str] | None = None
+) -> Provenance:
+    """Return what shapes the rows of a ranking; ``known`` comes last among the inputs, if it is one."""
+    config = settings.rank.model_dump(mode="json") | {"classes": None if classes is None else list(classes)}
+    inputs = [model, plan, settings.space.ions, settings.space.elements, *([known] if known else [])]
+    return Provenance(config=config, inputs=inputs, space_digest=space.digest)
+
+
+def run_rank(
+    model: Path,
+    plan: Path,
+    out: Path | None = None,
+    *,
+    settings: Settings,
+    known: Path | None = None,
+    classes: Sequence[str] | None = None,
+    k: int | None = None,
+    format: str | None = None,  # noqa: A002  (the word that users write: --format)
+    n_threads: int,
+    overwrite: bool = False,
+    progress: ProgressSink | None = None,
+) -> RankSummary:
+    """Rank the unknown formulas of each class.
+
+    Parameters
+    ----------
+    model, plan, known
+        Artifacts; without ``known``, known formulas are listed too.
+    out
+        The ``ranking`` artifact, or ``.csv`` or ``.jsonl``; nothing is written if left out.
+    settings
+        The section ``rank`` holds k and the filters.
+    classes
+        Classes to rank; all that the model learned if left out.
+    k
+        Formulas per class, instead of that of the settings; refused above the number of candidates of a class.
+    format
+        ``parquet``, ``csv`` or ``jsonl``; by the suffix of ``out`` if left out.
+    n_threads
+        Threads; the rows do not depend on it.
+
+    Raises
+    ------
+    ArtifactError
+        If an artifact is missing, damaged, or made for another space.
+    ConfigError
+        If a class was never learned, ``k`` is too large, or the filters leave nothing.
+    OutputError
+        If ``out`` exists and ``overwrite`` is false, or it cannot be written.
+    """
+    kind = check_format(out, format)
+    if k is not None:
+        settings = settings.model_copy(update={"rank": settings.rank.model_copy(update={"k": k})})
+    with hold_output(out, overwrite=overwrite) if out else nullcontext():
+        space, ions = load_space(settings)
+        check_space(plan, read_metadata(plan, "plan"), space.digest)
+        compositions = read_compositions(read_artifact(known, "known").table) if known else []
+        artifact = read_artifact(model, "model", space_digest=space.digest)
+        learned = load_model(artifact.table, artifact.metadata, space)
+        chosen = chosen_classes(classes, learned.classes, settings)
+        if k is not None:
+            _check_k(space, chosen, k)
+        radioactive = read_element_table(settings.space.elements).radioactive
+        wanted = search_filter(space, element_filter(settings.rank, space, radioactive))
+        ranker = _Ranker(space, settings.rank, ions, compositions, wanted, radioactive, n_threads, progress or SilentProgress())
+        table, facts = ranker.rank_all({name: learned.program(name) for name in _classes_left(space, chosen, wanted)})
+        notes = tuple(_notes(settings.rank, known, chosen, facts))
+        extra = {
+            "classes": {name: asdict(item) for name, item in facts.items()},
+            "known": str(known) if known else None,
+            "filters": filters_in_use(settings.rank),
+        }
+        if out and kind == "parquet":
+            provenance = rank_provenance(model, plan, known, settings=settings, space=space, classes=classes)
+            write_artifact(out, "ranking", table, replace(provenance, extra=extra))
+        elif out:
+            write_rows(table, kind, out)
+    return RankSummary(facts, notes, out, best_rows(table), table)
+
+
+def element_filter(rank: RankSettings, space: Space, radioactive: frozenset[str]) -> ElementFilter:
+    """Return the conditions on elements that the settings ask for."""
+    excluded = rank.exclude
+    if rank.exclude_radioactive:
+        excluded = (*excluded, *sorted(radioactive & set(space.ions.elements)))
+    return ElementFilter(rank.require, rank.allow, excluded, rank.anions, rank.max_coefficient)
+
+
+def filters_in_use(rank: RankSettings) -> dict[str, Any]:
+    """Return the conditions that leave formulas out of a ranking."""
+    keys = ("require", "allow", "exclude", "anions", "max_coefficient", "exclude_radioactive")
+    return {key: value for key, value in rank.model_dump(mode="json", include=set(keys)).items() if value}
+
+
+def best_rows(table: pa.Table) -> dict[str, list[dict[str, Any]]]:
+    """Return the first rows of each class of a ranking."""
+    best: dict[str, list[dict[str, Any]]] = {}
+    for row in table.filter(pc.less_equal(table["rank"], N_SHOWN)).to_pylist():
+        best.setdefault(row["composition_class"], []).append(row)
+    return best
+
+
+def _check_k(space: Space, classes: Sequence[str], k: int) -> None:
+    for name in classes:
+        n_candidates = space.classes[name].n_candidates
+        if k > n_candidates:
+            raise ConfigError(f"-k {k:,}: class {name!r} has only {n_candidates:,} candidates; choose a smaller k, or classes with --class")
+
+
+def _classes_left(space: Space, classes: Sequence[str], wanted: SearchFilter) -> list[str]:
+    """Return the classes in which the filters leave candidates to search."""
+    left = [
+        name
+        for name in classes
+        if wanted.wanted.bit_count() <= space.classes[name].composition_class.n_cations + 1 and wanted.allowed_blocks(space, name).any()
+    ]
+    if not left:
+        raise ConfigError(f"rank: the filters leave no candidate in {', '.join(classes)}; nothing was written")
+    return left
+
+
+@dataclass(frozen=True)
+class _Ranker:
+    """A question to the space; each class is one search."""
+
+    space: Space
+    rank: RankSettings
+    ions: IonTable
+    known: Compositions
+    wanted: SearchFilter
+    radioactive: frozenset[str]
+    n_threads: int
+    progress: ProgressSink
+
+    def rank_all(self, programs: dict[str, PairwiseProgram]) -> tuple[pa.Table, dict[str, ClassFacts]]:
+        """Return the rows and facts of all classes."""
+        rows, facts = [], {}
+        placements, _ = Placer(self.space, self.ions).place(self.known)
+        for name, program in programs.items():
+            ranked, facts[name] = self._rank_class(name, program, len(placements[name].candidate_id))
+            rows.append(self._rows(name, ranked))
+        table = pa.concat_tables(rows)
+        if not table.num_rows:
+            raise ConfigError("rank: the filters leave no unknown formula in any class; nothing was written")
+        return table, facts
+
+    def _rank_class(self, name: str, program: PairwiseProgram, n_known: int) -> tuple[Ranked, ClassFacts]:
+        start = time.perf_counter()
+        found = rank_class(
+            self.space,
+            name,
+            program,
+            self.rank.k,
+            excluded=self.space.formula_keys(name, self.known),
+            search_filter=self.wanted,
+            n_threads=self.n_threads,
+            prune=not self.rank.exhaustive,
+            progress=self.progress,
+        )
+        seconds = time.perf_counter() - start
+        _log.info("%s: %s candidates ranked in %.1f s", name, f"{found.n_candidates:,}", seconds)
+        facts = ClassFacts(
+            k=self.rank.k,
+            n_listed=len(found.ranked),
+            n_candidates=found.n_candidates,
+            n_known=n_known,
+            n_scored=found.n_scored,
+            seconds=round(seconds, 3),
+            candidates_per_second=round(found.n_candidates / seconds),
+        )
+        return found.ranked, facts
+
+    def _rows(self, name: str, ranked: Ranked) -> pa.Table:
+        columns = candidate_columns(self.space, name, self.space.decode(name, ranked.ids))
+        elements, amounts = columns["elements"], columns["amounts"]
+        columns |= {
+            "composition_class": [name] * len(ranked),
+            "rank": np.arange(1, len(ranked) + 1),
+            "pretty_formula": [pretty_formula(*pair) for pair in zip(elements, amounts, strict=True)],
+            "score": ranked.scores,
+            "probability": probability(ranked.scores),
+            "chemical_system": ["-".join(symbols) for symbols in elements],
+            "radioactive": [not self.radioactive.isdisjoint(symbols) for symbols in elements],
+            "candidate_id": ranked.ids,
+        }
+        schema = SCHEMAS["ranking"]
+        return pa.table({column: columns[column] for column in schema.names}, schema=schema)
+
+
+def _notes(rank: RankSettings, known: Path | None, classes: Sequence[str], facts: dict[str, ClassFacts]) -> list[str]:
+    notes = [] if known else ["no --known list was given: known compounds are ranked too"]
+    notes += [f"{name}: the filters leave no candidate" for name in classes if name not in facts]
+    notes += [
+        f"{name}: {item.n_listed:,} formulas are all there are, fewer than k = {item.k:,}"
+        for name, item in facts.items()
+        if item.n_listed < item.k
+    ]
+    if filters := filters_in_use(rank):
+        notes.append("filters in use: " + ", ".join(f"{key} = {value}" for key, value in filters.items()))
+    return notes

@@ -1,0 +1,219 @@
+"""The whole chain from one configuration; a stage whose inputs, settings and version are as before is not run again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from crcrank import __version__
+from crcrank.artifacts.store import Provenance, digest_of, hold_output, read_artifact, read_metadata, sha256_of_file
+from crcrank.config import Settings
+from crcrank.errors import ArtifactError, ConfigError
+from crcrank.progress import ProgressSink
+from crcrank.space.space import Space
+from crcrank.stages.common import load_space
+from crcrank.stages.encode import encode_provenance, run_encode
+from crcrank.stages.enumerate import enumerate_provenance, run_enumerate
+from crcrank.stages.ingest import run_ingest
+from crcrank.stages.rank import best_rows, rank_provenance, run_rank
+from crcrank.stages.train import run_train, train_provenance
+from crcrank.stages.validate import run_validate, validate_provenance
+
+_log = logging.getLogger(__name__)
+UP_TO_DATE = "up to date"
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What was done, and what came out.
+
+    Parameters
+    ----------
+    stages
+        Why each stage ran, or that it was up to date.
+    best
+        The first rows of each class of the ranking.
+    hits
+        Rows of the validation.
+    out_dir, pictures
+        Where everything lies.
+    """
+
+    stages: dict[str, str]
+    best: dict[str, list[dict[str, Any]]] = field(repr=False)
+    hits: list[dict[str, Any]] = field(repr=False)
+    out_dir: Path
+    pictures: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A stage with its output, what shapes its rows now, and how to run it."""
+
+    name: str
+    out: Path
+    kind: str
+    provenance: Callable[[], Provenance]
+    run: Callable[[], object]
+
+
+def run_run(
+    out_dir: Path,
+    *,
+    settings: Settings,
+    classes: Sequence[str] | None = None,
+    n_threads: int,
+    force: bool = False,
+    progress: ProgressSink | None = None,
+) -> RunSummary:
+    """Run all stages into one folder.
+
+    Parameters
+    ----------
+    out_dir
+        The folder; it is made if need be, and held by one run at a time.
+    settings
+        The section ``run`` names the lists to train and to validate on.
+    classes
+        Classes to train and rank, instead of the settings'.
+    force
+        Run every stage.
+
+    Raises
+    ------
+    ConfigError
+        If the settings name no lists.
+    OutputHeldError
+        If another run works in the folder.
+    """
+    for key in ("known", "holdout"):
+        if not getattr(settings.run, key):
+            raise ConfigError(f'run.{key}: names no list; the configuration needs [run] {key} = ["my_list.csv"]')
+    with hold_output(out_dir / "run", overwrite=True):
+        _remove_partial_files(out_dir)
+        chain = _Chain(out_dir, settings, classes or settings.run.classes or None, n_threads, progress)
+        reasons = {}
+        for step in chain.steps():
+            reasons[step.name] = reason = "--force" if force else _why(step)
+            _log.info("%s: %s", step.name, reason)
+            if reason != UP_TO_DATE:
+                step.run()
+        best = best_rows(read_artifact(chain.ranking, "ranking").table)
+        hits = read_artifact(chain.validation, "validation").table.to_pylist()
+    return RunSummary(reasons, best, hits, out_dir, chain.pictures)
+
+
+class _Chain:
+    """The stages of one run, each reading what the ones before it wrote."""
+
+    def __init__(
+        self, out_dir: Path, settings: Settings, classes: Sequence[str] | None, n_threads: int, progress: ProgressSink | None
+    ) -> None:
+        self.known, self.encoded, self.model, self.plan, self.ranking, self.validation = (
+            out_dir / f"{name}.parquet" for name in ("known", "encoded", "model", "plan", "ranking", "validation")
+        )
+        self.pictures = tuple(self.validation.with_suffix(suffix) for suffix in (".png", ".svg"))
+        self.holdouts = [out_dir / f"holdout-{i}.parquet" for i in range(1, len(settings.run.holdout) + 1)]
+        self._settings, self._classes, self._n_threads = settings, classes, n_threads
+        self._common: dict[str, Any] = {"overwrite": True, "progress": progress}
+        self._space: Space = load_space(settings)[0]
+
+    def steps(self) -> Iterator[_Step]:
+        """Yield the stages in order."""
+        run = self._settings.run
+        yield self._ingest("ingest known", run.known, self.known)
+        for source, out in zip(run.holdout, self.holdouts, strict=True):
+            yield self._ingest(f"ingest {out.stem}", [source], out)
+        settings, space = self._settings, self._space
+        shaped: dict[str, Any] = {"settings": settings, "space": space}
+        chosen: dict[str, Any] = {"settings": settings, "classes": self._classes}
+        yield _Step(
+            "encode",
+            self.encoded,
+            "encoded",
+            lambda: encode_provenance(self.known, **shaped),
+            lambda: run_encode(self.known, self.encoded, settings=settings, **self._common),
+        )
+        yield _Step(
+            "train",
+            self.model,
+            "model",
+            lambda: train_provenance(self.encoded, **shaped, classes=self._classes),
+            lambda: run_train(self.encoded, self.model, **chosen, n_threads=self._n_threads, **self._common),
+        )
+        yield _Step(
+            "enumerate",
+            self.plan,
+            "plan",
+            lambda: enumerate_provenance(**shaped),
+            lambda: run_enumerate(self.plan, settings=settings, **self._common),
+        )
+        yield _Step(
+            "rank",
+            self.ranking,
+            "ranking",
+            lambda: rank_provenance(self.model, self.plan, self.known, **shaped, classes=self._classes),
+            lambda: run_rank(self.model, self.plan, self.ranking, **chosen, known=self.known, n_threads=self._n_threads, **self._common),
+        )
+        yield _Step(
+            "validate",
+            self.validation,
+            "validation",
+            lambda: validate_provenance(self.ranking, self.holdouts, self.known, **shaped, classes=self._classes),
+            lambda: run_validate(self.ranking, self.holdouts, self.validation, **chosen, known=self.known, **self._common),
+        )
+
+    def _ingest(self, name: str, sources: Sequence[Path], out: Path) -> _Step:
+        options = self._settings.ingest.model_dump()
+        return _Step(
+            name,
+            out,
+            "known",
+            lambda: Provenance(config=options, inputs=sources),
+            lambda: run_ingest(sources, out, **options, **self._common),
+        )
+
+
+def _why(step: _Step) -> str:
+    """Return why a stage must run, or that it is up to date.
+
+    Sources are compared by their content alone: their paths depend on where one stands.
+    """
+    if not step.out.exists():
+        return "missing"
+    try:
+        found = read_metadata(step.out, step.kind)
+    except ArtifactError:
+        return "damaged or of an older format"
+    wanted = step.provenance()
+    if found["crcrank_version"] != __version__:
+        return "version changed"
+    if inputs := _changed_inputs(found["inputs"], wanted.inputs):
+        return f"input changed: {', '.join(inputs)}"
+    keys = [key for key in ("space_digest", "seed") if found[key] != getattr(wanted, key)]
+    keys += _changed_keys({key: value for key, value in found["config"].items() if key != "sources"}, wanted.config)
+    return f"config changed: {', '.join(keys)}" if keys else UP_TO_DATE
+
+
+def _changed_inputs(found: Sequence[Mapping[str, str]], wanted: Sequence[Path]) -> list[str]:
+    if len(found) != len(wanted):
+        return ["their number"]
+    return [path.name for item, path in zip(found, wanted, strict=True) if not path.exists() or item["sha256"] != sha256_of_file(path)]
+
+
+def _changed_keys(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    missing = object()
+    return sorted(
+        key
+        for key in found.keys() | wanted.keys()
+        if missing in (found.get(key, missing), wanted.get(key, missing)) or digest_of(found[key]) != digest_of(wanted[key])
+    )
+
+
+def _remove_partial_files(out_dir: Path) -> None:
+    """Remove what a run that was killed left: its temporary files; no other run works here now."""
+    for path in out_dir.glob(".*.partial*"):
+        path.unlink(missing_ok=True)

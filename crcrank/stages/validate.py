@@ -1,0 +1,261 @@
+"""Measure a ranking on compositions that training never saw."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from crcrank.artifacts.schemas import SCHEMAS
+from crcrank.artifacts.store import Artifact, Provenance, hold_output, read_artifact, sha256_of_file, write_artifact
+from crcrank.config import Settings
+from crcrank.errors import ArtifactError, InputDataError
+from crcrank.evaluation.curves import discovery_curve
+from crcrank.evaluation.metrics import hit_table
+from crcrank.progress import ProgressSink, SilentProgress
+from crcrank.report.discovery import DiscoveryCurve, draw_discovery
+from crcrank.space.placement import Placer, count_reasons
+from crcrank.space.space import Space
+from crcrank.stages.common import chosen_classes, load_space, read_compositions
+
+_log = logging.getLogger(__name__)
+UNITED = "united"
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """A list of real compositions, and what of it a ranking could have found.
+
+    Parameters
+    ----------
+    name
+        What tables and pictures call it.
+    n_holdout
+        Compositions in the list.
+    n_known
+        Those that training saw; they do not count.
+    reachable
+        Formulas by class that are in the space and not known.
+    reasons
+        Why the rest is out of reach, with counts.
+    """
+
+    name: str
+    n_holdout: int
+    n_known: int
+    reachable: dict[str, frozenset[str]]
+    reasons: dict[str, int]
+
+    def reach(self) -> dict[str, Any]:
+        """Return how much of the list a ranking can reach, and why not the rest."""
+        return {
+            "n_holdout": self.n_holdout,
+            "n_known": self.n_known,
+            "reachable": {name: len(formulas) for name, formulas in self.reachable.items()},
+            "out of reach": self.reasons,
+        }
+
+
+@dataclass(frozen=True)
+class ValidateSummary:
+    """The figures of merit of a ranking.
+
+    Parameters
+    ----------
+    hits
+        Rows of the validation artifact.
+    reach
+        By holdout: its size, what was known already, what is reachable per class, and why the rest is not.
+    notes
+        What a reader of the figures should know.
+    out, pictures
+        The artifact and the pictures written.
+    """
+
+    hits: list[dict[str, Any]] = field(repr=False)
+    reach: dict[str, dict[str, Any]]
+    notes: tuple[str, ...]
+    out: Path
+    pictures: tuple[Path, ...]
+
+
+def validate_provenance(
+    ranking: Path,
+    holdouts: Sequence[Path],
+    known: Path | None,
+    *,
+    settings: Settings,
+    space: Space,
+    classes: Sequence[str] | None = None,
+    cutoffs: Sequence[int] | None = None,
+) -> Provenance:
+    """Return what shapes the rows of a validation."""
+    config = {"k": list(cutoffs or settings.validation.k), "classes": None if classes is None else list(classes)}
+    inputs = [ranking, *holdouts, settings.space.ions, *([known] if known else [])]
+    return Provenance(config=config, inputs=inputs, space_digest=space.digest)
+
+
+def run_validate(
+    ranking: Path,
+    holdouts: Sequence[Path],
+    out: Path,
+    *,
+    settings: Settings,
+    known: Path | None = None,
+    classes: Sequence[str] | None = None,
+    cutoffs: Sequence[int] | None = None,
+    overwrite: bool = False,
+    progress: ProgressSink | None = None,
+) -> ValidateSummary:
+    """Count the hits of a ranking in each holdout, and in all of them united; draw the discovery curves beside ``out``.
+
+    Parameters
+    ----------
+    ranking
+        A ``ranking`` artifact.
+    holdouts
+        ``known`` artifacts of other lists, at least one.
+    out
+        The ``validation`` artifact; its pictures have the same name with ``.png`` and ``.svg``.
+    known
+        The compositions that training saw; those recorded in the ranking if left out.
+    classes
+        Classes to measure; all of the ranking if left out.
+    cutoffs
+        Numbers of recommendations to examine, instead of the settings'.
+
+    Raises
+    ------
+    ArtifactError
+        If an artifact is missing, damaged, from another space, or the recorded ``known`` has gone or changed.
+    InputDataError
+        If no holdout has a composition that the ranking could have found.
+    OutputError
+        If ``out`` exists and ``overwrite`` is false, or it cannot be written.
+    """
+    progress = progress or SilentProgress()
+    with hold_output(out, overwrite=overwrite):
+        space, ions = load_space(settings)
+        ranked = read_artifact(ranking, "ranking", space_digest=space.digest)
+        known = known or _recorded_known(ranked)
+        lists = [read_artifact(path, "known") for path in holdouts]
+        chosen = chosen_classes(classes, tuple(ranked.metadata["extra"]["classes"]), settings)
+        progress.start("validate", len(lists) + 1, "lists")
+        placer = Placer(space, ions)
+        known_table = read_artifact(known, "known").table if known else None
+        known_formulas = frozenset(known_table["formula"].to_pylist()) if known_table else frozenset()
+        placed_known = placer.place(read_compositions(known_table) if known_table else [])[0]
+        n_unknown = {name: space.classes[name].n_candidates - len(placed_known[name].candidate_id) for name in chosen}
+        progress.advance()
+        reached = [_holdout(name, item, placer, known_formulas) for name, item in zip(_names(lists), lists, strict=True)]
+        progress.advance(len(lists))
+        measured = _Measured(chosen, _formulas_by_class(ranked), n_unknown, cutoffs or settings.validation.k)
+        rows, curves, notes = measured.all_rows([*reached, *([_united(reached)] if len(reached) > 1 else [])])
+        if not rows and not curves:
+            raise InputDataError(f"{', '.join(map(str, holdouts))}: no composition is inside the space and unknown to training")
+        notes = [*_ranking_notes(ranked, known), *notes]
+        reach = {item.name: item.reach() for item in reached}
+        pictures = tuple(draw_discovery(curves, out.with_suffix("")))
+        provenance = validate_provenance(ranking, holdouts, known, settings=settings, space=space, classes=classes, cutoffs=cutoffs)
+        columns = {name: [row[name] for row in rows] for name in SCHEMAS["validation"].names}
+        write_artifact(out, "validation", columns, replace(provenance, extra={"reach": reach, "notes": notes}))
+    return ValidateSummary(rows, reach, tuple(notes), out, pictures)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A ranking to be measured."""
+
+    classes: Sequence[str]
+    formulas: dict[str, list[str]]
+    n_unknown: dict[str, int]
+    cutoffs: Sequence[int]
+
+    def all_rows(self, holdouts: Sequence[Holdout]) -> tuple[list[dict[str, Any]], list[DiscoveryCurve], list[str]]:
+        """Return table rows, curves, and notes on what could not be measured."""
+        rows: list[dict[str, Any]] = []
+        curves: list[DiscoveryCurve] = []
+        notes: list[str] = []
+        for name in self.classes:
+            formulas = self.formulas.get(name, [])
+            if beyond := [k for k in self.cutoffs if k > len(formulas)]:
+                notes.append(f"{name}: only {len(formulas):,} formulas are ranked, so k = {', '.join(map(str, beyond))} is left out")
+            for holdout in holdouts:
+                reachable = holdout.reachable[name]
+                if not reachable:
+                    notes.append(f"{name}: nothing in {holdout.name} is inside the space and unknown to training")
+                    continue
+                rows += self._rows(name, holdout, formulas)
+                base_rate = len(reachable) / self.n_unknown[name]
+                curves.append(DiscoveryCurve(name, holdout.name, discovery_curve(formulas, reachable), len(reachable), base_rate))
+        return rows, curves, notes
+
+    def _rows(self, name: str, holdout: Holdout, formulas: list[str]) -> list[dict[str, Any]]:
+        table = hit_table(formulas, holdout.reachable[name], n_unknown=self.n_unknown[name], cutoffs=self.cutoffs)
+        described = {"composition_class": name, "holdout": holdout.name, "n_holdout": holdout.n_holdout}
+        return [described | asdict(row) for row in table]
+
+
+def _recorded_known(ranking: Artifact) -> Path | None:
+    """Return the known compositions that the ranking left out, if they are still what they were.
+
+    Raises
+    ------
+    ArtifactError
+        If the file has gone or changed.
+    """
+    recorded = ranking.metadata["extra"]["known"]
+    if recorded is None:
+        return None
+    path = Path(recorded)
+    sha256 = next(item["sha256"] for item in ranking.metadata["inputs"] if item["path"] == recorded)
+    if not path.exists() or sha256_of_file(path) != sha256:
+        what = "has changed since" if path.exists() else "is not there any more"
+        raise ArtifactError(f"{path}: the known compositions of {ranking.path} {what}; name them with --known, or rank again")
+    return path
+
+
+def _names(holdouts: Sequence[Artifact]) -> list[str]:
+    """Return a name for each list: the source it was read from, else its file; made different from each other."""
+    names: list[str] = []
+    for artifact in holdouts:
+        sources = [Path(source).name.split(".")[0] for source in artifact.metadata["config"].get("sources", ())]
+        name = "+".join(source for source in sources if source not in {"", "-"}) or artifact.path.stem
+        if name in (*names, UNITED):
+            name = f"{name}-{len(names) + 1}"
+        names.append(name)
+    return names
+
+
+def _holdout(name: str, artifact: Artifact, placer: Placer, known: frozenset[str]) -> Holdout:
+    table = artifact.table
+    formulas = table["formula"].to_pylist()
+    new = [i for i, formula in enumerate(formulas) if formula not in known]
+    compositions = read_compositions(table)
+    placements, outside = placer.place([compositions[i] for i in new])
+    reachable = {key: frozenset(formulas[new[i]] for i in item.composition.tolist()) for key, item in placements.items()}
+    return Holdout(name, len(formulas), len(formulas) - len(new), reachable, count_reasons(outside))
+
+
+def _united(holdouts: Sequence[Holdout]) -> Holdout:
+    """Return all lists as one; its size counts compositions of several lists more than once."""
+    reachable = {name: frozenset().union(*(item.reachable[name] for item in holdouts)) for name in holdouts[0].reachable}
+    return Holdout(UNITED, sum(item.n_holdout for item in holdouts), sum(item.n_known for item in holdouts), reachable, {})
+
+
+def _formulas_by_class(ranking: Artifact) -> dict[str, list[str]]:
+    formulas: dict[str, list[str]] = {}
+    table = ranking.table.sort_by([("composition_class", "ascending"), ("rank", "ascending")])
+    for name, formula in zip(table["composition_class"].to_pylist(), table["formula"].to_pylist(), strict=True):
+        formulas.setdefault(name, []).append(formula)
+    return formulas
+
+
+def _ranking_notes(ranking: Artifact, known: Path | None) -> list[str]:
+    notes = [] if known else ["the ranking left out no known compositions, and no --known list was given"]
+    if filters := ranking.metadata["extra"]["filters"]:
+        shown = ", ".join(f"{key} = {value}" for key, value in filters.items())
+        notes.append(f"the ranking was filtered ({shown}); recall and base rate still count the whole class")
+    return notes
