@@ -1,0 +1,130 @@
+from pathlib import Path
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from small_spaces import FIXED_CASES, as_sets, class_ids, space_of, spaces, table_of
+
+from crcrank.chem.ions import Ion, read_ion_table
+from crcrank.space.placement import Placer, count_reasons
+from crcrank.space.space import CompositionClass, Space
+
+_ION_TABLE = Path(__file__).parent.parent / "configs" / "ions.csv"
+_CLASSES = [CompositionClass("binary", 1, 20), CompositionClass("ternary", 2, 20)]
+
+
+@pytest.fixture(scope="module")
+def table():
+    return read_ion_table(_ION_TABLE)
+
+
+@pytest.fixture(scope="module")
+def space(table):
+    return Space(table, _CLASSES)
+
+
+@pytest.fixture(scope="module")
+def placer(space, table):
+    return Placer(space, table)
+
+
+def _labels(space, name, placements):
+    labels, amounts = space.ions_of(name, space.decode(name, placements.candidate_id))
+    return [" ".join(f"{n}{label}" for label, n in zip(*row, strict=True)) for row in zip(labels, amounts.tolist(), strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("elements", "amounts", "name", "expected"),
+    [
+        (("Ba", "O", "Ti"), (1, 3, 1), "ternary", "1Ba2+ 1Ti4+ 3O2-"),
+        (("Ti", "Ba", "O"), (1, 1, 3), "ternary", "1Ba2+ 1Ti4+ 3O2-"),
+        (("Al", "Mg", "O"), (2, 1, 4), "ternary", "1Mg2+ 2Al3+ 4O2-"),
+        (("Cl", "Na"), (1, 1), "binary", "1Na1+ 1Cl1-"),
+        (("Na", "O", "S"), (2, 4, 1), "ternary", "2Na1+ 1S6+ 4O2-"),
+    ],
+)
+def test_a_composition_with_one_assignment_has_one_place(space, placer, elements, amounts, name, expected):
+    placements, outside = placer.place([(elements, amounts)])
+    assert _labels(space, name, placements[name]) == [expected]
+    assert outside == {}
+    assert all(len(item.composition) == (key == name) for key, item in placements.items())
+
+
+def test_the_likelier_of_two_assignments_is_best(space, placer, table):
+    placements, outside = placer.place([(("Fe", "O", "Ti"), (1, 3, 1))])
+    found = dict(zip(_labels(space, "ternary", placements["ternary"]), placements["ternary"].frequency.tolist(), strict=True))
+    assert {"1Fe2+ 1Ti4+ 3O2-", "1Fe3+ 1Ti3+ 3O2-"} <= set(found)
+    for label, fe, ti in [("1Fe2+ 1Ti4+ 3O2-", 2, 4), ("1Fe3+ 1Ti3+ 3O2-", 3, 3)]:
+        assert found[label] == pytest.approx(table.frequency(Ion("Fe", fe)) * table.frequency(Ion("Ti", ti)))
+    best = placements["ternary"].best()
+    assert _labels(space, "ternary", best) == ["1Fe2+ 1Ti4+ 3O2-"]
+    assert best.frequency.tolist() == [max(found.values())]
+    assert outside == {}
+
+
+@pytest.mark.parametrize(
+    ("elements", "amounts", "reason"),
+    [
+        (("Fe", "O"), (3, 4), "no neutral assignment of the tabled oxidation states"),
+        (("Bi", "Cl", "O"), (1, 1, 1), "two or more anions"),
+        (("Mo", "O"), (1, 25), "no neutral assignment of the tabled oxidation states"),
+        (("Na", "O", "W"), (2, 25, 8), "coefficient above 20 (ternary)"),
+        (("H", "O"), (2, 1), "element not in the ion table: H"),
+        (("Al", "Ni"), (1, 1), "no anion (intermetallic)"),
+        (("Fe",), (1,), "no anion (intermetallic)"),
+        (("O",), (1,), "no class with 1 elements"),
+        (("Al", "K", "O", "Si"), (1, 1, 8, 3), "no class with 4 elements"),
+    ],
+)
+def test_what_has_no_place_has_a_reason(placer, elements, amounts, reason):
+    placements, outside = placer.place([(("Cl", "Na"), (1, 1)), (elements, amounts)])
+    assert outside == {1: reason}
+    assert placements["binary"].composition.tolist() == [0]
+
+
+def test_reasons_are_counted_most_frequent_first():
+    assert list(count_reasons({0: "b", 3: "a", 4: "c", 7: "c"}).items()) == [("c", 2), ("a", 1), ("b", 1)]
+
+
+def test_nothing_to_place():
+    chosen = FIXED_CASES["two_slots"]
+    placements, outside = Placer(space_of(chosen), table_of(chosen.ions)).place([])
+    assert (len(placements["first"].composition), len(placements["first"].best().composition), outside) == (0, 0, {})
+
+
+def _share(table, ions):
+    return np.prod([table.frequency(Ion(element, state)) for element, state, _ in ions])
+
+
+def _check_places(space, table):
+    """Place every composition of a class, and compare with the candidates that the twins give the same formula."""
+    sets = as_sets(space, "first", space.decode("first", class_ids(space)))
+    by_formula = {}
+    for candidate_id, one in zip(class_ids(space).tolist(), sets, strict=True):
+        by_formula.setdefault(naive.formula(one), {})[candidate_id] = one
+    compositions = [naive.composition(next(iter(same.values()))) for same in by_formula.values()]
+    placements, outside = Placer(space, table).place(compositions)
+    assert outside == {}
+    found = placements["first"]
+    assert (np.diff(found.composition) >= 0).all()
+    best = dict(zip(found.best().composition.tolist(), found.best().candidate_id.tolist(), strict=True))
+    assert len(best) == len(compositions)
+    for i, same in enumerate(by_formula.values()):
+        rows = found.composition == i
+        assert sorted(found.candidate_id[rows].tolist()) == sorted(same)
+        shares = dict(zip(found.candidate_id[rows].tolist(), found.frequency[rows].tolist(), strict=True))
+        assert shares == pytest.approx({candidate_id: _share(table, one) for candidate_id, one in same.items()})
+        assert best[i] == min(shares, key=lambda candidate_id: (-shares[candidate_id], candidate_id))
+
+
+@pytest.mark.parametrize("chosen", FIXED_CASES.values(), ids=FIXED_CASES)
+def test_every_candidate_is_a_place_of_its_formula(chosen):
+    _check_places(space_of(chosen), table_of(chosen.ions))
+
+
+@settings(deadline=None, max_examples=40)
+@given(spaces())
+def test_every_candidate_is_a_place_of_its_formula_in_any_class(space):
+    ions = [(ion.element, ion.oxidation_state) for ion in (*space.ions.cations, *space.ions.anions)]
+    _check_places(space, table_of(ions))
