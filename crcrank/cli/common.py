@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crcrank.cli.outcome import exit_status
 from crcrank.progress import ProgressSink, progress_bars
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def with_common(command: Callable[..., None]) -> Callable[..., None]:
     def called(**values: Any) -> None:
         common = Common(**{item.name: values.pop(item.name) for item in shared})
         _start_logging(common)
-        command(common, **values)
+        raise typer.Exit(exit_status(lambda: command(common, **values)))
 
     called.__name__, called.__doc__ = command.__name__, command.__doc__
     called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -39,9 +39,8 @@ def print_ranking(common: Common, summary: RankSummary, out: str | None, format:
 
     if out == "-":
         stream_rows(summary.table, format or "csv", sys.stdout)
-        sys.stdout.flush()
     elif out is None and not common.json:
-        show_best(summary.best)
+        show_best(summary.best, sys.stdout)
     common.show(summary, to_stderr=(out is None and not common.json) or out == "-")
 
 
@@ -65,6 +64,6 @@ def show_results(common: Common, summary: RunSummary | ValidateSummary) -> None:
     from crcrank.cli.render import show_best, show_hits
 
     if not common.json and not common.quiet:
-        show_best(getattr(summary, "best", {}))
-        show_hits(summary.hits)
+        show_best(getattr(summary, "best", {}), sys.stdout)
+        show_hits(summary.hits, sys.stdout)
     common.show(summary)

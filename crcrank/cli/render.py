@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 from rich.columns import Columns
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -25,18 +25,18 @@ def show(summary: Any, *, as_json: bool, stream: TextIO) -> None:
         shown = {item.name: _plain(getattr(summary, item.name)) for item in fields(summary) if item.repr or item.name in {"best", "hits"}}
         stream.write(json.dumps(shown, ensure_ascii=False, default=str) + "\n")
         return
-    console = _console(stream)
-    values = {item.name: getattr(summary, item.name) for item in fields(summary) if item.repr}
-    for name, value in values.items():
-        _show_field(console, name, value)
+    for item in fields(summary):
+        if item.repr:
+            stream.writelines(line + "\n" for line in _field_lines(item.name, getattr(summary, item.name)))
 
 
-def show_best(best: Mapping[str, Sequence[Mapping[str, Any]]], stream: TextIO | None = None) -> None:
+def show_best(best: Mapping[str, Sequence[Mapping[str, Any]]], stream: TextIO) -> None:
     """Print the best formulas of each class, side by side where there is room."""
-    _console(stream).print(Columns([_best_table(name, rows) for name, rows in best.items()], padding=(0, 2)))
+    if best:
+        _print(stream, Columns([_best_table(name, rows) for name, rows in best.items()], padding=(0, 2)))
 
 
-def show_hits(hits: Sequence[Mapping[str, Any]], stream: TextIO | None = None) -> None:
+def show_hits(hits: Sequence[Mapping[str, Any]], stream: TextIO) -> None:
     """Print the hit table of a validation."""
     table = Table(title="Hits: real compounds that training never saw", title_justify="left", header_style="bold")
     for heading in ("class", "holdout"):
@@ -47,7 +47,7 @@ def show_hits(hits: Sequence[Mapping[str, Any]], stream: TextIO | None = None) -
         if before and (before["composition_class"], before["holdout"]) != (row["composition_class"], row["holdout"]):
             table.add_section()
         table.add_row(*_hit_cells(row))
-    _console(stream).print(table)
+    _print(stream, table)
 
 
 def _hit_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -79,20 +79,18 @@ def _best_table(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _show_field(console: Console, name: str, value: Any) -> None:
+def _field_lines(name: str, value: Any) -> Iterator[str]:
     label = name.removeprefix("n_").replace("_", " ")
     if value is None or value in ((), {}, []):
         return
     if isinstance(value, Mapping):
-        console.print(f"{label}:")
-        for key, item in value.items():
-            console.print(f"  {key}: {_line(item)}", markup=False)
+        yield f"{label}:"
+        yield from (f"  {key}: {_line(item)}" for key, item in value.items())
     elif isinstance(value, (list, tuple)):
-        console.print(f"{label}:")
-        for item in value:
-            console.print(f"  {_line(item)}", markup=False)
+        yield f"{label}:"
+        yield from (f"  {_line(item)}" for item in value)
     else:
-        console.print(f"{label}: {_line(value)}", markup=False)
+        yield f"{label}: {_line(value)}"
 
 
 def _line(value: Any) -> str:
@@ -119,9 +117,11 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _console(stream: TextIO | None) -> Console:
-    """Return a console that keeps to the terminal's width; files and pipes get a fixed one."""
-    console = Console(file=stream, highlight=False, soft_wrap=False)
+def _print(stream: TextIO, content: RenderableType) -> None:
+    """Print tables at the terminal's width; files and pipes get a fixed one."""
+    console = Console(file=stream, highlight=False)
     if not console.is_terminal:
         console.width = max(console.width, _WIDTH_WITHOUT_TERMINAL)
-    return console
+    with console.capture() as captured:
+        console.print(content)
+    stream.write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from crcrank import __version__
-from crcrank.artifacts.store import Provenance, digest_of, hold_output, read_artifact, read_metadata, sha256_of_file
+from crcrank.artifacts.store import Provenance, digest_of, hold_output, read_artifact, read_metadata, sha256_of_file, sibling
 from crcrank.config import Settings
 from crcrank.errors import ArtifactError, ConfigError
 from crcrank.progress import ProgressSink
@@ -20,7 +20,7 @@ from crcrank.stages.enumerate import enumerate_provenance, run_enumerate
 from crcrank.stages.ingest import run_ingest
 from crcrank.stages.rank import best_rows, rank_provenance, run_rank
 from crcrank.stages.train import run_train, train_provenance
-from crcrank.stages.validate import run_validate, validate_provenance
+from crcrank.stages.validate import by_count, run_validate, validate_provenance
 
 _log = logging.getLogger(__name__)
 UP_TO_DATE = "up to date"
@@ -38,6 +38,8 @@ class RunSummary:
         The first rows of each class of the ranking.
     hits
         Rows of the validation.
+    reach, notes
+        What the ranking could reach of each holdout, and what a reader of the figures should know.
     out_dir, pictures
         Where everything lies.
     """
@@ -45,19 +47,22 @@ class RunSummary:
     stages: dict[str, str]
     best: dict[str, list[dict[str, Any]]] = field(repr=False)
     hits: list[dict[str, Any]] = field(repr=False)
+    reach: dict[str, Any]
+    notes: tuple[str, ...]
     out_dir: Path
     pictures: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
 class _Step:
-    """A stage with its output, what shapes its rows now, and how to run it."""
+    """A stage with its output, what shapes its rows now, how to run it, and what it writes beside its output."""
 
     name: str
     out: Path
     kind: str
     provenance: Callable[[], Provenance]
     run: Callable[[], object]
+    companions: Sequence[Path] = ()
 
 
 def run_run(
@@ -102,8 +107,10 @@ def run_run(
             if reason != UP_TO_DATE:
                 step.run()
         best = best_rows(read_artifact(chain.ranking, "ranking").table)
-        hits = read_artifact(chain.validation, "validation").table.to_pylist()
-    return RunSummary(reasons, best, hits, out_dir, chain.pictures)
+        validation = read_artifact(chain.validation, "validation")
+    facts = validation.metadata["extra"]
+    reach = {name: item | {"out_of_reach": by_count(item["out_of_reach"])} for name, item in facts["reach"].items()}
+    return RunSummary(reasons, best, validation.table.to_pylist(), reach, tuple(facts["notes"]), out_dir, chain.pictures)
 
 
 class _Chain:
@@ -136,6 +143,7 @@ class _Chain:
             "encoded",
             lambda: encode_provenance(self.known, **shaped),
             lambda: run_encode(self.known, self.encoded, settings=settings, **self._common),
+            [sibling(self.encoded, "outside")],
         )
         yield _Step(
             "train",
@@ -164,6 +172,7 @@ class _Chain:
             "validation",
             lambda: validate_provenance(self.ranking, self.holdouts, self.known, **shaped, classes=self._classes),
             lambda: run_validate(self.ranking, self.holdouts, self.validation, **chosen, known=self.known, **self._common),
+            self.pictures,
         )
 
     def _ingest(self, name: str, sources: Sequence[Path], out: Path) -> _Step:
@@ -174,6 +183,7 @@ class _Chain:
             "known",
             lambda: Provenance(config=options, inputs=sources),
             lambda: run_ingest(sources, out, **options, **self._common),
+            [sibling(out, "rejected")],
         )
 
 
@@ -182,8 +192,8 @@ def _why(step: _Step) -> str:
 
     Sources are compared by their content alone: their paths depend on where one stands.
     """
-    if not step.out.exists():
-        return "missing"
+    if missing := [path.name for path in (step.out, *step.companions) if not path.exists()]:
+        return f"missing: {', '.join(missing)}"
     try:
         found = read_metadata(step.out, step.kind)
     except ArtifactError:

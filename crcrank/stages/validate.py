@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ class Holdout:
     ----------
     name
         What tables and pictures call it.
-    n_holdout
-        Compositions in the list.
+    formulas
+        All of the list.
     n_known
         Those that training saw; they do not count.
     reachable
@@ -43,7 +44,7 @@ class Holdout:
     """
 
     name: str
-    n_holdout: int
+    formulas: frozenset[str]
     n_known: int
     reachable: dict[str, frozenset[str]]
     reasons: dict[str, int]
@@ -51,10 +52,10 @@ class Holdout:
     def reach(self) -> dict[str, Any]:
         """Return how much of the list a ranking can reach, and why not the rest."""
         return {
-            "n_holdout": self.n_holdout,
+            "n_holdout": len(self.formulas),
             "n_known": self.n_known,
             "reachable": {name: len(formulas) for name, formulas in self.reachable.items()},
-            "out of reach": self.reasons,
+            "out_of_reach": by_count(self.reasons),
         }
 
 
@@ -79,6 +80,14 @@ class ValidateSummary:
     notes: tuple[str, ...]
     out: Path
     pictures: tuple[Path, ...]
+
+
+def by_count(reasons: Mapping[str, int]) -> dict[str, int]:
+    """Return reasons without their particulars (what follows a colon), most frequent first."""
+    counts: Counter[str] = Counter()
+    for reason, count in reasons.items():
+        counts[reason.partition(":")[0]] += count
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def validate_provenance(
@@ -152,7 +161,7 @@ def run_validate(
         reached = [_holdout(name, item, placer, known_formulas) for name, item in zip(_names(lists), lists, strict=True)]
         progress.advance(len(lists))
         measured = _Measured(chosen, _formulas_by_class(ranked), n_unknown, cutoffs or settings.validation.k)
-        rows, curves, notes = measured.all_rows([*reached, *([_united(reached)] if len(reached) > 1 else [])])
+        rows, curves, notes = measured.all_rows([*reached, *([_united(reached, known_formulas)] if len(reached) > 1 else [])])
         if not rows and not curves:
             raise InputDataError(f"{', '.join(map(str, holdouts))}: no composition is inside the space and unknown to training")
         notes = [*_ranking_notes(ranked, known), *notes]
@@ -194,7 +203,7 @@ class _Measured:
 
     def _rows(self, name: str, holdout: Holdout, formulas: list[str]) -> list[dict[str, Any]]:
         table = hit_table(formulas, holdout.reachable[name], n_unknown=self.n_unknown[name], cutoffs=self.cutoffs)
-        described = {"composition_class": name, "holdout": holdout.name, "n_holdout": holdout.n_holdout}
+        described = {"composition_class": name, "holdout": holdout.name, "n_holdout": len(holdout.formulas)}
         return [described | asdict(row) for row in table]
 
 
@@ -236,13 +245,14 @@ def _holdout(name: str, artifact: Artifact, placer: Placer, known: frozenset[str
     compositions = read_compositions(table)
     placements, outside = placer.place([compositions[i] for i in new])
     reachable = {key: frozenset(formulas[new[i]] for i in item.composition.tolist()) for key, item in placements.items()}
-    return Holdout(name, len(formulas), len(formulas) - len(new), reachable, count_reasons(outside))
+    return Holdout(name, frozenset(formulas), len(formulas) - len(new), reachable, count_reasons(outside))
 
 
-def _united(holdouts: Sequence[Holdout]) -> Holdout:
-    """Return all lists as one; its size counts compositions of several lists more than once."""
+def _united(holdouts: Sequence[Holdout], known: frozenset[str]) -> Holdout:
+    """Return all lists as one."""
+    formulas = frozenset().union(*(item.formulas for item in holdouts))
     reachable = {name: frozenset().union(*(item.reachable[name] for item in holdouts)) for name in holdouts[0].reachable}
-    return Holdout(UNITED, sum(item.n_holdout for item in holdouts), sum(item.n_known for item in holdouts), reachable, {})
+    return Holdout(UNITED, formulas, len(formulas & known), reachable, {})
 
 
 def _formulas_by_class(ranking: Artifact) -> dict[str, list[str]]:
