@@ -80,7 +80,7 @@ def _best_table(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _field_lines(name: str, value: Any) -> Iterator[str]:
-    label = name.removeprefix("n_").replace("_", " ")
+    label = _label(name)
     if value is None or value in ((), {}, []):
         return
     if isinstance(value, Mapping):
@@ -93,12 +93,18 @@ def _field_lines(name: str, value: Any) -> Iterator[str]:
         yield f"{label}: {_line(value)}"
 
 
+def _label(name: object) -> str:
+    return str(name).removeprefix("n_").replace("_", " ")
+
+
 def _line(value: Any) -> str:
     """Return a value in one line."""
     if is_dataclass(value) and not isinstance(value, type):
         value = asdict(value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{str(key).removeprefix('n_').replace('_', ' ')} {_line(item)}" for key, item in value.items())
+        return ", ".join(
+            f"{_label(key)} ({_line(item)})" if isinstance(item, Mapping) else f"{_label(key)} {_line(item)}" for key, item in value.items()
+        )
     if isinstance(value, (list, tuple)):
         return ", ".join(_line(item) for item in value)
     if isinstance(value, float):
