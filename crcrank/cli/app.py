@@ -16,6 +16,7 @@ Out = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="File to 
 Symbols = Annotated[list[str] | None, typer.Option(metavar="SYMBOL", help="Element; repeatable, or several joined by commas.")]
 
 app = typer.Typer(
+    add_completion=False,  # its options would load pydantic for every --help
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -125,9 +127,7 @@ def _plain(value: Any) -> Any:
 
 def _print(stream: TextIO, content: RenderableType) -> None:
     """Print tables at the terminal's width; files and pipes get a fixed one."""
-    console = Console(file=stream, highlight=False)
-    if not console.is_terminal:
-        console.width = max(console.width, _WIDTH_WITHOUT_TERMINAL)
-    with console.capture() as captured:
-        console.print(content)
-    stream.write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
+    width = shutil.get_terminal_size((_WIDTH_WITHOUT_TERMINAL, 0)).columns if stream.isatty() else _WIDTH_WITHOUT_TERMINAL
+    drawn = StringIO()  # Rich would end the process itself where a pipe is closed
+    Console(file=drawn, force_terminal=stream.isatty(), width=width, highlight=False).print(content)
+    stream.write("".join(line.rstrip() + "\n" for line in drawn.getvalue().splitlines()))

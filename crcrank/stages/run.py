@@ -20,7 +20,7 @@ from crcrank.stages.enumerate import enumerate_provenance, run_enumerate
 from crcrank.stages.ingest import run_ingest
 from crcrank.stages.rank import best_rows, rank_provenance, run_rank
 from crcrank.stages.train import run_train, train_provenance
-from crcrank.stages.validate import by_count, run_validate, validate_provenance
+from crcrank.stages.validate import by_count, picture_paths, run_validate, validate_provenance
 
 _log = logging.getLogger(__name__)
 UP_TO_DATE = "up to date"
@@ -122,7 +122,7 @@ class _Chain:
         self.known, self.encoded, self.model, self.plan, self.ranking, self.validation = (
             out_dir / f"{name}.parquet" for name in ("known", "encoded", "model", "plan", "ranking", "validation")
         )
-        self.pictures = tuple(self.validation.with_suffix(suffix) for suffix in (".png", ".svg"))
+        self.pictures = picture_paths(self.validation)
         self.holdouts = [out_dir / f"holdout-{i}.parquet" for i in range(1, len(settings.run.holdout) + 1)]
         self._settings, self._classes, self._n_threads = settings, classes, n_threads
         self._common: dict[str, Any] = {"overwrite": True, "progress": progress}

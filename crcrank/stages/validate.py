@@ -19,7 +19,7 @@ from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.report.discovery import DiscoveryCurve, draw_discovery
 from crcrank.space.placement import Placer, count_reasons
 from crcrank.space.space import Space
-from crcrank.stages.common import chosen_classes, load_space, read_compositions
+from crcrank.stages.common import chosen_classes, load_space, read_compositions, replacing_all
 
 _log = logging.getLogger(__name__)
 UNITED = "united"
@@ -166,11 +166,18 @@ def run_validate(
             raise InputDataError(f"{', '.join(map(str, holdouts))}: no composition is inside the space and unknown to training")
         notes = [*_ranking_notes(ranked, known), *notes]
         reach = {item.name: item.reach() for item in reached}
-        pictures = tuple(draw_discovery(curves, out.with_suffix("")))
         provenance = validate_provenance(ranking, holdouts, known, settings=settings, space=space, classes=classes, cutoffs=cutoffs)
         columns = {name: [row[name] for row in rows] for name in SCHEMAS["validation"].names}
-        write_artifact(out, "validation", columns, replace(provenance, extra={"reach": reach, "notes": notes}))
+        pictures = picture_paths(out)
+        with replacing_all(out, *pictures) as (artifact_path, picture_path, _):
+            draw_discovery(curves, picture_path)
+            write_artifact(artifact_path, "validation", columns, replace(provenance, extra={"reach": reach, "notes": notes}))
     return ValidateSummary(rows, reach, tuple(notes), out, pictures)
+
+
+def picture_paths(out: Path) -> tuple[Path, Path]:
+    """Return where the pictures of a validation lie."""
+    return out.with_suffix(".png"), out.with_suffix(".svg")
 
 
 @dataclass(frozen=True)

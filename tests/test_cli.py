@@ -1,0 +1,206 @@
+"""The command line: what it prints where, its exit status, and that help is quick."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import tiny
+
+import crcrank
+from crcrank.cli.main import main
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = ("ingest", "encode", "train", "enumerate", "rank", "validate", "run")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory) -> Path:
+    return tiny.make_world(tmp_path_factory.mktemp("cli"))
+
+
+@pytest.fixture
+def done(config, monkeypatch) -> Path:
+    """Stand in the folder of all artifacts."""
+    monkeypatch.chdir(config.parent / "run")
+    return config.parent / "run"
+
+
+def process(*arguments, **options):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "crcrank.cli.main", *map(str, arguments)]
+    return subprocess.run(command, check=False, env=environment, text=True, **({"capture_output": True} | options))
+
+
+def test_version_and_citation():
+    found = process("--version")
+    assert (found.returncode, found.stdout, found.stderr) == (0, f"crcrank {crcrank.__version__}\n", "")
+
+
+def test_citation(capsys):
+    assert main(["--cite"]) == 0
+    assert "10.1103/PhysRevMaterials.2.013805" in capsys.readouterr().out
+
+
+def test_help_is_quick():
+    def seconds():
+        start = time.perf_counter()
+        assert process("--help").returncode == 0
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(5)) < 0.3
+
+
+def test_help_loads_nothing_heavy():
+    script = "import sys; from crcrank.cli.main import main; main(['rank', '--help']); print(*sys.modules)"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    found = subprocess.run([sys.executable, "-c", script], check=True, env=environment, text=True, capture_output=True)
+    assert not {"numpy", "numba", "pyarrow", "pydantic", "rich"} & set(found.stdout.split())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example_and_the_common_options(command, capsys):
+    assert main([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert f"Example: crcrank {command} " in text
+    for option in ("--config", "--class", "--threads", "--seed", "--force", "--json", "--quiet", "--verbose"):
+        assert option in text
+
+
+def test_all_commands_are_listed_and_none_else(capsys):
+    assert main(["--help"]) == 0
+    listed = capsys.readouterr().out.split("Commands:\n")[1]
+    assert tuple(line.split()[0] for line in listed.splitlines() if line.strip()) == COMMANDS
+
+
+@pytest.mark.parametrize("arguments", [["frobnicate"], ["rank"], ["encode", "a", "--nonsense"], ["rank", "a", "b", "-k", "0"]])
+def test_wrong_usage_ends_with_2(arguments, capsys):
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert "Traceback" not in printed.err
+    assert not printed.out
+
+
+def test_the_six_stages_one_by_one(config, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    common = ["--config", str(config), "--threads", "1"]
+    lists = config.parent
+    assert main(["ingest", str(lists / "known.csv"), *common]) == 0
+    assert main(["ingest", str(lists / "holdout.csv"), "-o", "holdout.parquet", *common]) == 0
+    assert main(["encode", "known.parquet", *common]) == 0
+    assert main(["train", "encoded.parquet", *common]) == 0
+    assert main(["enumerate", *common]) == 0
+    assert main(["rank", "model.parquet", "plan.parquet", "--known", "known.parquet", "-k", "12", "-o", "ranking.parquet", *common]) == 0
+    assert main(["validate", "ranking.parquet", "--holdout", "holdout.parquet", "-k", "5", "-k", "10", *common]) == 0
+    printed = capsys.readouterr().out
+    assert "validation.png" in printed
+    assert "hit rate" in printed
+    monkeypatch.chdir(config.parent / "run")
+    capsys.readouterr()
+    assert main(["run", str(config), "--out-dir", ".", "--json"]) == 0
+    chained = json.loads(capsys.readouterr().out)["hits"]
+    monkeypatch.chdir(tmp_path)
+    arguments = ["validate", "ranking.parquet", "--holdout", "holdout.parquet", "-k", "5", "-k", "10", "--json", "--force", *common]
+    assert main(arguments) == 0
+    assert json.loads(capsys.readouterr().out)["hits"] == chained
+
+
+@pytest.mark.usefixtures("done")
+def test_summaries_as_json(config, tmp_path, capsys):
+    assert main(["encode", "known.parquet", "-o", str(tmp_path / "e.parquet"), "--config", str(config), "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["n_in"] == summary["n_encoded"] + summary["n_outside"]
+    assert summary["out"] == str(tmp_path / "e.parquet")
+
+
+@pytest.mark.usefixtures("done")
+def test_quiet_prints_nothing(config, tmp_path, capsys):
+    assert main(["encode", "known.parquet", "-o", str(tmp_path / "e.parquet"), "--config", str(config), "-q"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("done")
+def test_a_ranking_without_a_file_is_a_table(config, capsys):
+    assert main(["rank", "model.parquet", "plan.parquet", "--config", str(config), "--known", "known.parquet"]) == 0
+    printed = capsys.readouterr()
+    assert "12 best, ternary" in printed.out
+    assert "classes:" in printed.err
+    assert main(["rank", "model.parquet", "plan.parquet", "--config", str(config), "--require", "U"]) == 0
+    assert "(radioactive)" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("done")
+def test_rows_on_stdout(config, capsys):
+    arguments = ["rank", "model.parquet", "plan.parquet", "--config", str(config), "-k", "3", "-o", "-", "-q"]
+    assert main(arguments) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert len(table) == 4
+    assert main([*arguments, "--format", "jsonl"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["formula"] for row in lines] == [line.split(",")[2] for line in table[1:]]
+
+
+@pytest.mark.usefixtures("done")
+def test_filters_as_options(config, capsys):
+    rank = ["rank", "model.parquet", "plan.parquet", "--config", str(config), "-o", "-", "--format", "jsonl", "-q"]
+
+    def systems(*options):
+        assert main([*rank, *options]) == 0
+        return {json.loads(line)["chemical_system"] for line in capsys.readouterr().out.splitlines()}
+
+    assert systems("--system", "Ba-Ti-O") == {"Ba-O-Ti"}
+    assert systems("--allow", "Ba,Ti", "--allow", "O,S", "--require", "Ti") == {"Ba-O-Ti", "Ba-S-Ti"}
+    assert not any("U" in system for system in systems("--exclude-radioactive", "-k", "50"))
+    assert main([*rank, "--system", "Ba-Ti-O", "--allow", "Ba"]) == 2
+    assert "leave out --require and --allow" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["-o", "-", "--format", "parquet"], "-o - writes csv or jsonl"), (["--format", "csv"], "--format needs -o")],
+)
+@pytest.mark.usefixtures("done")
+def test_formats_that_do_not_fit(config, capsys, options, message):
+    assert main(["rank", "model.parquet", "plan.parquet", "--config", str(config), *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_ingest_reads_stdin_and_takes_a_format(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"a,b\nNaCl,1\nKBr,2\n")))
+    out = tmp_path / "known.parquet"
+    assert main(["ingest", "-", "-o", str(out), "--format", "table", "--formula-column", "a", "--id-column", "b", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n_kept"] == 2
+
+
+@pytest.mark.usefixtures("done")
+def test_a_closed_pipe_ends_quietly(config):
+    rank = f"{sys.executable} -m crcrank.cli.main rank model.parquet plan.parquet --config {config} -o -"
+    script = f"{rank} --quiet | head -n 1; echo ${{PIPESTATUS[0]}}"
+    found = subprocess.run(["bash", "-c", script], check=True, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    header, status = found.stdout.splitlines()
+    assert header.startswith("composition_class,")
+    assert (status, found.stderr) == ("0", "")
+
+
+@pytest.mark.usefixtures("done")
+def test_a_closed_stdout_ends_quietly(config, monkeypatch, capsys):
+    class Closed(io.StringIO):
+        def write(self, _):
+            raise BrokenPipeError
+
+    monkeypatch.setattr("sys.stdout", Closed())
+    assert main(["rank", "model.parquet", "plan.parquet", "--config", str(config), "-q", "-o", "-"]) == 0
+    assert main(["rank", "model.parquet", "plan.parquet", "--config", str(config)]) == 0
+    assert "error" not in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("done")
+def test_run_ends_with_the_best_the_hits_and_the_picture(config, capsys):
+    assert main(["run", str(config), "--out-dir", ".", "--threads", "1"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.index("12 best, ternary") < printed.out.index("hit rate") < printed.out.index("validation.png")
+    assert "train: up to date" in printed.err

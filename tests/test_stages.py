@@ -1,0 +1,401 @@
+"""The stages from encode to run, on a space small enough to look at every candidate."""
+
+import json
+import shutil
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import tiny
+from naive_metrics import hit_row
+
+from crcrank.artifacts.store import read_artifact, write_artifact
+from crcrank.chem.formula import parse_formula
+from crcrank.config import load_config
+from crcrank.errors import ArtifactError, ConfigError, InputDataError, OutputError, OutputHeldError
+from crcrank.stages import run as run_stage
+from crcrank.stages.encode import run_encode
+from crcrank.stages.enumerate import run_enumerate
+from crcrank.stages.export import write_rows
+from crcrank.stages.ingest import run_ingest
+from crcrank.stages.rank import run_rank
+from crcrank.stages.run import UP_TO_DATE, run_run
+from crcrank.stages.validate import run_validate
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory) -> Path:
+    return tiny.make_world(tmp_path_factory.mktemp("stages"))
+
+
+@pytest.fixture(scope="module")
+def done(config) -> Path:
+    return config.parent / "run"
+
+
+@pytest.fixture
+def settings(config):
+    return load_config(config)
+
+
+def with_rank(settings, **values):
+    return settings.model_copy(update={"rank": settings.rank.model_copy(update=values)})
+
+
+def rank(done, settings, out=None, *, known=True, **options):
+    paths = (done / "model.parquet", done / "plan.parquet", out)
+    return run_rank(*paths, settings=settings, known=done / "known.parquet" if known else None, **{"n_threads": 1} | options)
+
+
+def rows(path: Path, kind: str) -> list[dict]:
+    return read_artifact(path, kind).table.to_pylist()
+
+
+# ---- encode ----
+
+
+def test_encode_places_or_names_the_reason(done, settings, tmp_path):
+    summary = run_encode(done / "known.parquet", tmp_path / "e.parquet", settings=settings)
+    encoded, outside = rows(summary.out, "encoded"), rows(summary.outside, "outside")
+    known = rows(done / "known.parquet", "known")
+    assert {row["formula"] for row in known} == {row["formula"] for row in encoded} | {row["formula"] for row in outside}
+    assert (summary.n_in, summary.n_encoded, summary.n_outside) == (len(known), len(encoded), len(outside))
+    assert {row["formula"]: row["reason"] for row in outside} == {
+        "BaClFeO": "no class with 4 elements",
+        "CNaO3": "element not in the ion table: C",
+        "FeTi": "no anion (intermetallic)",
+        "Na4O": "no neutral assignment of the tabled oxidation states",
+    }
+    assert sum(summary.reasons.values()) == len(outside)
+    assert sum(summary.classes.values()) == len(encoded)
+
+
+def test_encode_says_what_its_rows_are(settings, tmp_path):
+    run_ingest([tiny.write_list(tmp_path / "l.csv", ["BaTiO3", "FeTiO3", "NaCl"])], tmp_path / "k.parquet")
+    run_encode(tmp_path / "k.parquet", tmp_path / "e.parquet", settings=settings)
+    found = {row["formula"]: (row["ions"], row["coefficients"], row["n_assignments"]) for row in rows(tmp_path / "e.parquet", "encoded")}
+    assert found == {
+        "ClNa": (["Na1+", "Cl1-"], [1, 1], 1),
+        "BaO3Ti": (["Ba2+", "Ti4+", "O2-"], [1, 1, 3], 1),
+        "FeO3Ti": (["Fe2+", "Ti4+", "O2-"], [1, 1, 3], 2),
+    }
+
+
+def test_encode_of_chosen_classes_lists_the_others(done, settings, tmp_path):
+    summary = run_encode(done / "known.parquet", tmp_path / "e.parquet", settings=settings, classes=["binary"])
+    assert list(summary.classes) == ["binary"]
+    assert summary.reasons["class not asked for: ternary"] > 10
+
+
+def test_encode_refuses_what_lies_outside_altogether(settings, tmp_path):
+    run_ingest([tiny.write_list(tmp_path / "l.csv", ["FeTi"])], tmp_path / "k.parquet")
+    with pytest.raises(InputDataError, match=r"none of 1 compositions lies in the space \(no anion"):
+        run_encode(tmp_path / "k.parquet", tmp_path / "e.parquet", settings=settings)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["k.parquet", "k.rejected.parquet", "l.csv"]
+
+
+# ---- enumerate ----
+
+
+def test_plan_adds_up(settings, tmp_path):
+    summary = run_enumerate(tmp_path / "p.parquet", settings=settings)
+    plan = rows(summary.out, "plan")
+    first = 0
+    for row in plan:
+        assert row["first_candidate_id"] == first
+        assert sum(charge * n for charge, n in zip(row["charges"], row["coefficients"], strict=True)) == 0
+        assert row["anion"].startswith(("O", "S", "Cl"))
+        first += row["n_candidates"]
+    assert first == summary.n_candidates == sum(summary.classes.values())
+    assert summary.n_blocks == len(plan)
+
+
+def test_written_candidates_are_the_space(config, settings, tmp_path):
+    summary = run_enumerate(tmp_path / "p.parquet", settings=settings, write=True)
+    candidates = rows(summary.candidates, "candidates")
+    assert [row["candidate_id"] for row in candidates] == list(range(summary.n_candidates)) == list(range(summary.n_written))
+    assert all(parse_formula(row["formula"]).formula == row["formula"] for row in candidates)
+    for name in ("binary", "ternary"):
+        assert sorted({row["formula"] for row in candidates if row["composition_class"] == name}) == tiny.formulas_of(config, name)
+
+
+def test_candidates_of_chosen_classes_in_chunks(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr("crcrank.stages.enumerate._CHUNK", 7)
+    summary = run_enumerate(tmp_path / "p.parquet", settings=settings, classes=["ternary"], write=True)
+    ids = [row["candidate_id"] for row in rows(summary.candidates, "candidates")]
+    assert ids == list(range(summary.classes["binary"], summary.n_candidates))
+
+
+def test_too_many_candidates_are_not_written(settings, tmp_path, monkeypatch):
+    with pytest.raises(ConfigError, match=r"more than 10; choose classes with --class, or raise --max-candidates"):
+        run_enumerate(tmp_path / "p.parquet", settings=settings, write=True, max_candidates=10)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: shutil._ntuple_diskusage(1000, 990, 10))
+    with pytest.raises(ConfigError, match=r"has only 0\.0 GB free"):
+        run_enumerate(tmp_path / "p.parquet", settings=settings, write=True)
+    assert not list(tmp_path.iterdir())
+
+
+# ---- rank ----
+
+
+def test_a_ranking_lists_unknown_formulas_once_best_first(done, settings):
+    table = rank(done, settings).table.to_pylist()
+    known = {row["formula"] for row in rows(done / "known.parquet", "known")}
+    assert [row["rank"] for row in table] == list(range(1, 13))
+    assert len({row["formula"] for row in table}) == 12
+    assert known.isdisjoint(row["formula"] for row in table)
+    assert all(a["score"] >= b["score"] for a, b in pairwise(table))
+    for row in table:
+        composition = parse_formula(row["pretty_formula"])
+        assert (composition.formula, composition.chemical_system) == (row["formula"], row["chemical_system"])
+        assert row["radioactive"] == ("U" in composition.elements)
+        assert 0 < row["probability"] < 1
+
+
+def test_the_rows_do_not_depend_on_threads(done, settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    for n in (1, 2):
+        rank(done, settings, tmp_path / f"{n}.csv", n_threads=n)
+        rank(done, settings, tmp_path / f"{n}.jsonl", n_threads=n)
+        assert rank(done, settings, tmp_path / f"{n}.parquet", n_threads=n).table.num_rows == 12
+    assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
+    assert (tmp_path / "1.jsonl").read_bytes() == (tmp_path / "2.jsonl").read_bytes()
+    assert pq.read_table(tmp_path / "1.parquet").equals(pq.read_table(tmp_path / "2.parquet"))
+
+
+def test_exhaustive_search_gives_the_same_rows(done, settings):
+    assert rank(done, with_rank(settings, exhaustive=True)).table.equals(rank(done, settings).table)
+
+
+def test_text_formats_hold_the_same_rows(done, settings, tmp_path):
+    table = rank(done, settings, tmp_path / "r.csv").table.to_pylist()
+    header, *lines = (tmp_path / "r.csv").read_text().splitlines()
+    assert header.split(",")[:4] == ["composition_class", "rank", "formula", "pretty_formula"]
+    assert lines[0].split(",")[6] == " ".join(table[0]["ions"])
+    rank(done, settings, tmp_path / "r.jsonl")
+    assert [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()] == table
+
+
+def test_filters(done, settings):
+    everything = rank(done, with_rank(settings, k=1000)).table.to_pylist()
+
+    def formulas(**filters):
+        return [row["formula"] for row in rank(done, with_rank(settings, k=1000, **filters)).table.to_pylist()]
+
+    def kept(condition):
+        return [row["formula"] for row in everything if condition(set(row["chemical_system"].split("-")), row)]
+
+    assert formulas(require=("Ba",)) == kept(lambda elements, _: "Ba" in elements)
+    assert formulas(exclude=("Ba", "Na")) == kept(lambda elements, _: not elements & {"Ba", "Na"})
+    assert formulas(allow=("Ba", "Ti", "Fe", "O")) == kept(lambda elements, _: elements <= {"Ba", "Ti", "Fe", "O"})
+    assert formulas(anions=("S",)) == kept(lambda elements, _: "S" in elements)
+    assert formulas(max_coefficient=2) == kept(lambda _, row: max(row["coefficients"]) <= 2)
+    assert formulas(exclude_radioactive=True) == kept(lambda _, row: not row["radioactive"])
+
+
+def test_fewer_formulas_than_k_are_all_listed_and_said(config, done, settings):
+    summary = rank(done, with_rank(settings, k=1000))
+    known = {row["formula"] for row in rows(done / "known.parquet", "known")}
+    assert {row["formula"] for row in summary.table.to_pylist()} == set(tiny.formulas_of(config, "ternary")) - known
+    assert any("fewer than k = 1,000" in note for note in summary.notes)
+
+
+def test_without_a_known_list_everything_is_ranked_and_said(config, done, settings):
+    summary = rank(done, with_rank(settings, k=1000), known=False)
+    assert summary.table.num_rows == len(tiny.formulas_of(config, "ternary"))
+    assert any("no --known list" in note for note in summary.notes)
+
+
+def test_what_rank_refuses(done, settings, tmp_path):
+    out = tmp_path / "r.parquet"
+    with pytest.raises(ConfigError, match=r"-k 5,000: class 'ternary' has only [0-9]+ candidates"):
+        rank(done, settings, out, k=5000)
+    with pytest.raises(ConfigError, match="'binary' is not among the classes at hand"):
+        rank(done, settings, out, classes=["binary"])
+    with pytest.raises(ConfigError, match="no composition class 'ternry'; did you mean 'ternary'"):
+        rank(done, settings, out, classes=["ternry"])
+    with pytest.raises(ConfigError, match="'Xx' is not an element"):
+        rank(done, with_rank(settings, require=("Xx",)), out)
+    with pytest.raises(ConfigError, match="no class has as many elements as are required"):
+        rank(done, with_rank(settings, require=("Na", "K", "Ba", "O")), out)
+    with pytest.raises(ConfigError, match="filters leave no candidate in ternary"):
+        rank(done, with_rank(settings, anions=("Cl",), max_coefficient=1), out)
+    with pytest.raises(ConfigError, match="wanted parquet, csv or jsonl, found 'xlsx'"):
+        rank(done, settings, out, format="xlsx")
+    other = settings.model_copy(update={"space": load_config().space})
+    with pytest.raises(ArtifactError, match="another candidate space"):
+        rank(done, other, out)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_filter_that_leaves_only_known_formulas(config, done, settings, tmp_path):
+    uranium = [formula for formula in tiny.formulas_of(config, "ternary") if "U" in parse_formula(formula).elements]
+    run_ingest([tiny.write_list(tmp_path / "u.csv", uranium)], tmp_path / "u.parquet")
+    with pytest.raises(ConfigError, match="filters leave no unknown formula in any class"):
+        run_rank(
+            *(done / name for name in ("model.parquet", "plan.parquet")),
+            tmp_path / "r.parquet",
+            settings=with_rank(settings, require=("U",)),
+            known=tmp_path / "u.parquet",
+            n_threads=1,
+        )
+    assert not (tmp_path / "r.parquet").exists()
+
+
+def test_text_rows_are_complete_or_absent(done, settings, tmp_path, monkeypatch):
+    table = rank(done, settings).table
+    monkeypatch.setattr("crcrank.stages.export._csv_cells", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_rows(table, "csv", tmp_path / "r.csv")
+    assert not list(tmp_path.iterdir())
+
+
+# ---- validate ----
+
+
+def test_validation_agrees_with_its_naive_twin(config, done, settings):
+    ranked = [row["formula"] for row in rows(done / "ranking.parquet", "ranking")]
+    known = {row["formula"] for row in rows(done / "known.parquet", "known")}
+    holdout = {row["formula"] for row in rows(done / "holdout-1.parquet", "known")}
+    reachable = (holdout & set(tiny.formulas_of(config, "ternary"))) - known
+    candidates = run_enumerate(done.parent / "all.parquet", settings=settings, write=True, overwrite=True).candidates
+    n_unknown = sum(row["composition_class"] == "ternary" and row["formula"] not in known for row in rows(candidates, "candidates"))
+    found = rows(done / "validation.parquet", "validation")
+    assert [row["k"] for row in found] == [5, 10]
+    for row in found:
+        expected = hit_row(ranked, reachable, n_unknown, row["k"])
+        assert {key: row[key] for key in expected} == pytest.approx(expected)
+        assert (row["composition_class"], row["holdout"], row["n_holdout"]) == ("ternary", "holdout", len(holdout))
+    for suffix in (".png", ".svg"):
+        assert (done / "validation.parquet").with_suffix(suffix).stat().st_size > 1000
+
+
+def test_several_holdouts_are_united(done, settings, tmp_path):
+    holdouts = []
+    everything = [row["formula"] for row in rows(done / "holdout-1.parquet", "known")]
+    for i, part in enumerate((everything[:30], everything[20:])):
+        run_ingest([tiny.write_list(tmp_path / f"list{i}.csv", part)], tmp_path / f"h{i}.parquet")
+        holdouts.append(tmp_path / f"h{i}.parquet")
+    summary = run_validate(done / "ranking.parquet", holdouts, tmp_path / "v.parquet", settings=settings, cutoffs=[7])
+    assert [row["holdout"] for row in summary.hits] == ["list0", "list1", "united"]
+    united = summary.hits[2]
+    single = run_validate(done / "ranking.parquet", [done / "holdout-1.parquet"], tmp_path / "s.parquet", settings=settings, cutoffs=[7])
+    assert {**united, "holdout": ""} == {**single.hits[0], "holdout": ""}
+
+
+def test_reach_counts_every_composition_of_the_holdout(done, settings, tmp_path):
+    summary = run_validate(done / "ranking.parquet", [done / "holdout-1.parquet"], tmp_path / "v.parquet", settings=settings)
+    reach = summary.reach["holdout"]
+    assert reach["n_holdout"] == reach["n_known"] + sum(reach["reachable"].values()) + sum(reach["out_of_reach"].values())
+    assert any("only 12 formulas are ranked, so k = 1000 is left out" in note for note in summary.notes)
+
+
+def test_a_filtered_ranking_is_said_to_be_one(done, settings, tmp_path):
+    rank(done, with_rank(settings, exclude=("U",)), tmp_path / "r.parquet")
+    summary = run_validate(tmp_path / "r.parquet", [done / "holdout-1.parquet"], tmp_path / "v.parquet", settings=settings)
+    assert any("the ranking was filtered (exclude = ['U'])" in note for note in summary.notes)
+
+
+def test_what_validate_refuses(done, settings, tmp_path):
+    known = tmp_path / "known.parquet"
+    shutil.copy(done / "known.parquet", known)
+    run_rank(done / "model.parquet", done / "plan.parquet", tmp_path / "r.parquet", settings=settings, known=known, n_threads=1)
+
+    def validate(holdout=done / "holdout-1.parquet", **options):
+        return run_validate(tmp_path / "r.parquet", [holdout], tmp_path / "v.parquet", settings=settings, **options)
+
+    with pytest.raises(InputDataError, match="no composition is inside the space and unknown to training"):
+        validate(known)
+    with pytest.raises(ConfigError, match="'binary' is not among the classes at hand"):
+        validate(classes=["binary"])
+    known.write_bytes((done / "holdout-1.parquet").read_bytes())
+    with pytest.raises(ArtifactError, match="has changed since; name them with --known, or rank again"):
+        validate()
+    known.unlink()
+    with pytest.raises(ArtifactError, match="is not there any more"):
+        validate()
+    assert validate(known=done / "known.parquet").hits
+    with pytest.raises(OutputError, match="exists already"):
+        validate(known=done / "known.parquet")
+
+
+# ---- run ----
+
+
+@pytest.fixture
+def copied(config, tmp_path) -> Path:
+    shutil.copytree(config.parent, tmp_path / "world")
+    return tmp_path / "world" / config.name
+
+
+def rerun(config, **options):
+    return run_run(config.parent / "run", settings=load_config(config), n_threads=1, **options)
+
+
+def reasons(config, **options):
+    return {name: reason for name, reason in rerun(config, **options).stages.items() if reason != UP_TO_DATE}
+
+
+def test_a_second_run_does_nothing_and_shows_the_same(copied, monkeypatch):
+    for name in ("run_ingest", "run_encode", "run_train", "run_enumerate", "run_rank", "run_validate"):
+        monkeypatch.setattr(run_stage, name, lambda *_, **__: 1 / 0)
+    summary = rerun(copied)
+    assert set(summary.stages.values()) == {UP_TO_DATE}
+    assert len(summary.best["ternary"]) == 12
+    assert [row["k"] for row in summary.hits] == [5, 10]
+
+
+def test_each_stage_says_why_it_runs(copied, monkeypatch):
+    folder = copied.parent / "run"
+    (folder / "validation.svg").unlink()
+    assert reasons(copied) == {"validate": "missing: validation.svg"}
+    (folder / "plan.parquet").write_bytes(b"PAR1 damaged")
+    assert reasons(copied) == {
+        "enumerate": "damaged or of an older format",
+        "rank": "input changed: plan.parquet",
+        "validate": "input changed: ranking.parquet",
+    }
+    copied.write_text(copied.read_text().replace("k = 12", "k = 11"))
+    assert reasons(copied) == {"rank": "config changed: k", "validate": "input changed: ranking.parquet"}
+    copied.write_text("seed = 5\n" + copied.read_text())
+    assert reasons(copied)["train"] == "config changed: seed"
+    with (copied.parent / "holdout.csv").open("a") as file:
+        file.write("KCl\n")
+    assert reasons(copied) == {"ingest holdout-1": "input changed: holdout.csv", "validate": "input changed: holdout-1.parquet"}
+    assert set(rerun(copied, force=True).stages.values()) == {"--force"}
+    monkeypatch.setattr(run_stage, "__version__", "9.9")
+    assert set(rerun(copied).stages.values()) == {"version changed"}
+
+
+def test_a_changed_space_changes_all_that_depends_on_it(copied):
+    copied.write_text(copied.read_text().replace("max_coefficient = 4", "max_coefficient = 3"))
+    found = reasons(copied)
+    assert list(found) == ["encode", "train", "enumerate", "rank", "validate"]
+    assert found["encode"] == "config changed: space_digest"
+    assert found["enumerate"] == "config changed: space_digest, classes"
+
+
+def test_what_a_killed_run_left_is_removed(copied):
+    left = copied.parent / "run" / ".model.123.partial.parquet"
+    left.touch()
+    rerun(copied)
+    assert not left.exists()
+
+
+def test_a_run_without_lists_is_refused(copied):
+    copied.write_text(copied.read_text().replace('known = ["known.csv"]', ""))
+    with pytest.raises(ConfigError, match=r"run\.known: names no list"):
+        rerun(copied)
+
+
+def test_two_runs_in_one_folder(copied):
+    with run_stage.hold_output(copied.parent / "run" / "run", overwrite=True), pytest.raises(OutputHeldError, match="another crcrank run"):
+        rerun(copied)
+
+
+def test_a_model_of_another_space_is_refused(done, settings, tmp_path):
+    model = read_artifact(done / "model.parquet", "model")
+    write_artifact(tmp_path / "m.parquet", "model", model.table, run_stage.Provenance(space_digest="0" * 64))
+    with pytest.raises(ArtifactError, match="another candidate space"):
+        run_rank(tmp_path / "m.parquet", done / "plan.parquet", settings=settings, n_threads=1)
