@@ -16,11 +16,12 @@ Out = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="File to 
 Symbols = Annotated[list[str] | None, typer.Option(metavar="SYMBOL", help="Element; repeatable, or several joined by commas.")]
 
 app = typer.Typer(
-    add_completion=False,  # its options would load pydantic for every --help
+    add_completion=False,  # its options would do the same
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    # Typer would load pydantic to tell whether --help was left out; a default spares `crcrank COMMAND --help` the wait.
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "default_map": {"help": False}},
 )
 
 
