@@ -48,6 +48,17 @@ class IngestSettings(_Section):
     year_column: str | None = None
 
 
+class L2Settings(_Section):
+    """Weights of the squared norms in the penalty: of each feature group's factors, and of all linear weights."""
+
+    ion: float = Field(ge=0)
+    stoichiometry: float = Field(ge=0)
+    cation_anion: float = Field(ge=0)
+    ion_coefficient: float = Field(ge=0)
+    prior: float = Field(ge=0)
+    weights: float = Field(ge=0)
+
+
 class TrainSettings(_Section):
     """The model and how it is fitted."""
 
@@ -56,9 +67,10 @@ class TrainSettings(_Section):
     features: tuple[Literal["ion", "stoichiometry", "cation_anion", "ion_coefficient", "prior"], ...] = Field(min_length=1)
     n_factors: int = Field(ge=0)
     prior_components: int = Field(ge=0)
-    l2_factors: float = Field(ge=0)
-    l2_weights: float = Field(ge=0)
+    l2: L2Settings
     n_epochs: int = Field(ge=1)
+    n_final_epochs: int = Field(ge=0)
+    patience: int = Field(ge=0)
     n_batches: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
     validation_fraction: float = Field(ge=0, lt=1)
@@ -121,7 +133,7 @@ def load_config(path: Path | None = None) -> Settings:
     default_path = packaged_config_dir() / "default.toml"
     values = _read_toml(default_path)
     if path is not None:
-        values = _merged(values, _read_toml(path))
+        values = _with_defaults(_read_toml(path), values)
     where = path or default_path
     try:
         settings = Settings.model_validate_json(json.dumps(values, default=str), strict=True)
@@ -154,15 +166,21 @@ def _joined(folder: Path, value: Any) -> Any:
     return str(folder / value) if isinstance(value, str) else value
 
 
-def _merged(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+def _with_defaults(own: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     """Return ``own`` over ``defaults``; with classes of its own, a file trains all of them unless it says which."""
-    merged = dict(defaults)
-    for key, value in own.items():
-        both = isinstance(value, dict) and isinstance(defaults.get(key), dict)
-        merged[key] = {**defaults[key], **value} if both else value
+    merged = _merged(defaults, own)
     classes = _table(own, "space").get("classes")
     if isinstance(classes, dict) and "classes" not in _table(own, "train") and isinstance(merged["train"], dict):
         merged["train"]["classes"] = list(classes)
+    return merged
+
+
+def _merged(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Return the tables key by key, but the table of classes as a whole."""
+    merged = dict(defaults)
+    for key, value in own.items():
+        both = key != "classes" and isinstance(value, dict) and isinstance(defaults.get(key), dict)
+        merged[key] = _merged(defaults[key], value) if both else value
     return merged
 
 
