@@ -126,7 +126,7 @@ def enumerate_(
     common: Common,
     out: Out = Path("plan.parquet"),
     write: Annotated[bool, typer.Option("--write", help="Write the candidates too, to FILE.candidates.parquet.")] = False,
-    max_candidates: Annotated[int, typer.Option(min=1, help="Refuse to write more candidates than this.")] = 50_000_000,
+    max_candidates: Annotated[int | None, typer.Option(min=1, help="Refuse to write more than this; 50 million if left out.")] = None,
 ) -> None:
     """Describe the whole candidate space.
 

@@ -37,6 +37,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  (the signature of a signal handler)
+    sys.stderr.write("crcrank: error: terminated; nothing half-written\n")
     raise SystemExit(_TERMINATED)
 
 

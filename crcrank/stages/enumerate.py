@@ -23,7 +23,7 @@ from crcrank.stages.common import candidate_columns, chosen_classes, load_space,
 _log = logging.getLogger(__name__)
 _CHUNK = 200_000
 _BYTES_PER_CANDIDATE = 16  # compressed, as measured on quaternaries
-MAX_CANDIDATES = 50_000_000
+_MAX_CANDIDATES = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def run_enumerate(
     settings: Settings,
     classes: Sequence[str] | None = None,
     write: bool = False,
-    max_candidates: int = MAX_CANDIDATES,
+    max_candidates: int | None = None,
     overwrite: bool = False,
     progress: ProgressSink | None = None,
 ) -> EnumerateSummary:
@@ -77,7 +77,7 @@ def run_enumerate(
     write
         Whether to write candidates; both artifacts are written, or neither.
     max_candidates
-        Refuse to write more candidates than this.
+        Refuse to write more candidates than this; 50 million if left out.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def run_enumerate(
         space, _ = load_space(settings)
         chosen = chosen_classes(classes, tuple(space.classes), settings) if write else ()
         n_written = sum(space.classes[name].n_candidates for name in chosen)
-        _check_room(out, n_written, max_candidates)
+        _check_room(out, n_written, max_candidates or _MAX_CANDIDATES)
         sizes = {name: item.n_candidates for name, item in space.classes.items()}
         provenance = replace(enumerate_provenance(settings=settings, space=space), extra={"n_candidates": sizes})
         paths = [out, sibling(out, "candidates")] if write else [out]
