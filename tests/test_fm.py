@@ -12,19 +12,7 @@ from crcrank.ranking.search import score_margin
 from crcrank.space.space import Candidates
 
 _SUBSETS = list(chain.from_iterable(combinations(FEATURE_GROUPS, n) for n in range(len(FEATURE_GROUPS) + 1)))
-_DOUBLE_SLOPES = "FactorizationMachine.curve holds the products of slopes that the kernels already count between two positions"
 _CASES = pytest.mark.parametrize("chosen", FIXED_CASES.values(), ids=FIXED_CASES)
-
-
-@pytest.fixture(autouse=True)
-def _known_bug(request):
-    """Expect the textbook tests with priors to fail; remove this fixture with the bug."""
-    case = getattr(request.node, "callspec", None)
-    is_textbook = request.function.__name__ in {"test_scores_are_those_of_the_textbook", "test_any_number_of_slots_and_factors"}
-    if not is_textbook or "prior" not in case.params.get("features", FEATURE_GROUPS):
-        return
-    if case.params.get("n_components", 3) and case.params.get("n_factors", 2):
-        request.applymarker(pytest.mark.xfail(reason=_DOUBLE_SLOPES))
 
 
 def _scores(space, name, program, candidates):

@@ -50,11 +50,11 @@ def _assert_is_gradient(gradient, function, program, seed):
         assert naive.inner([found], [step]) == pytest.approx(expected, abs=tolerance), field
 
 
-def _block_sums(space, program, order, weights, *, has_curve=True):
+def _block_sums(space, program, order, weights):
     blocks = space.block_arrays("first")
     work = sum_workspace(blocks.size.shape[1], int(blocks.size.max()), program.row.shape[3])
     gradient = zeros_like(program)
-    total = add_block_sums(_single(program), blocks, order, weights.astype(np.float32), has_curve, work, gradient)
+    total = add_block_sums(_single(program), blocks, order, weights.astype(np.float32), work, gradient)
     return total, gradient
 
 
@@ -82,23 +82,6 @@ def test_block_sums_are_those_of_all_candidates(chosen, n_factors):
     function = _naive_sum(space, order, weights)
     assert total == pytest.approx(function(program), rel=1e-5)
     _assert_is_gradient(gradient, function, program, seed=3)
-
-
-@_BY_CASE
-def test_the_curve_is_left_out_when_it_is_not_wanted(chosen):
-    space = space_of(chosen)
-    program = _compiled(space, seed=1)
-    order = np.arange(space.classes["first"].n_blocks)
-    _, full = _block_sums(space, program, order, np.ones(len(order)))
-    _, less = _block_sums(space, program, order, np.ones(len(order)), has_curve=False)
-    n_cations = len(space.ions.cations)
-    pairs = np.zeros_like(full.curve, bool)
-    pairs[:n_cations, :n_cations] = ~np.eye(n_cations, dtype=bool)
-    assert not less.curve[pairs].any()
-    assert full.curve[pairs].any() == (chosen.n_cations > 1)
-    assert (full.curve[~pairs] == less.curve[~pairs]).all()
-    others = [name for name in program._fields if name != "curve"]
-    assert all((getattr(full, name) == getattr(less, name)).all() for name in others)
 
 
 @_BY_CASE
@@ -191,14 +174,11 @@ def _naive_loss(model, parameters, known):
     return loss
 
 
-_DOUBLE_SLOPES = "FactorizationMachine.curve holds the products of slopes that the kernels already count between two positions"
-
-
 @pytest.mark.parametrize(
     "features",
     [
         ("ion", "stoichiometry", "cation_anion", "ion_coefficient"),
-        pytest.param(("ion", "stoichiometry", "prior"), marks=pytest.mark.xfail(reason=_DOUBLE_SLOPES)),
+        ("ion", "stoichiometry", "prior"),
     ],
     ids="+".join,
 )

@@ -13,22 +13,35 @@ from typing import NamedTuple
 import numpy as np
 
 from crcrank.kernels.jit import kernel, sum_kernel
-from crcrank.kernels.pairwise import fill_context, fill_tables
+from crcrank.kernels.pairwise import fill_context, fill_pair, fill_slot, matrix
 
 
 class SumWorkspace(NamedTuple):
-    """Scratch of one thread; tables as in :func:`fill_tables`, ``*_sum`` what flows back to them, all with L = largest slot."""
+    """Scratch of one thread, with n slots of at most L cations and F factors.
+
+    Attributes
+    ----------
+    context, rows, unary, table
+        As in :func:`fill_tables`; ``table`` (L, L) holds one pair at a time.
+    pair, pair_sum
+        Exponentiated pair tables, and their derivatives: one flat matrix (L * L) for each two slots, (n, n, L * L).
+    unary_sum, row_sum, context_sum
+        Derivatives by unary score, by position vector and by context, (n, L), (n, L, F), (F,).
+    flat, vectors
+        Matrices (6, max(L * L, L * F)) and vectors (6, L) for intermediate results.
+    """
 
     context: np.ndarray
     rows: np.ndarray
-    scratch: np.ndarray
     unary: np.ndarray
+    table: np.ndarray
     pair: np.ndarray
-    unary_sum: np.ndarray
     pair_sum: np.ndarray
+    unary_sum: np.ndarray
     row_sum: np.ndarray
     context_sum: np.ndarray
-    lines: np.ndarray
+    flat: np.ndarray
+    vectors: np.ndarray
 
 
 def sum_workspace(n_slots: int, largest: int, n_factors: int, dtype: type = np.float32) -> SumWorkspace:
@@ -37,14 +50,15 @@ def sum_workspace(n_slots: int, largest: int, n_factors: int, dtype: type = np.f
     return SumWorkspace(
         np.empty(n_factors, dtype),
         np.empty((n, width, n_factors), dtype),
-        np.empty((n_factors, width), dtype),
         np.empty((n, width), dtype),
-        np.empty((n, n, width, width), dtype),
+        np.empty((width, width), dtype),
+        np.empty((n, n, width * width), dtype),
+        np.empty((n, n, width * width), dtype),
         np.empty((n, width), dtype),
-        np.empty((n, n, width, width), dtype),
         np.empty((n, width, n_factors), dtype),
         np.empty(n_factors, dtype),
-        np.empty((8, width), dtype),
+        np.empty((6, width * max(width, n_factors)), dtype),
+        np.empty((6, width), dtype),
     )
 
 
@@ -59,140 +73,150 @@ def _n_orders(blocks, b):
 
 
 @sum_kernel
-def _exponentiate(blocks, b, unary, pair):
+def _fill_factors(program, blocks, b, work):
+    """Fill the exponentiated tables of block ``b`` and clear the sums; return the score that its candidates share."""
     n_slots = blocks.size.shape[1]
+    shared = fill_context(program, blocks, b, work.context)
     for slot in range(n_slots):
-        for i in range(blocks.size[b, slot]):
-            unary[slot, i] = np.exp(unary[slot, i])
+        fill_slot(program, blocks, b, slot, work.context, work.rows[slot], work.unary[slot])
+        work.unary[slot, : blocks.size[b, slot]] = np.exp(work.unary[slot, : blocks.size[b, slot]])
+    for slot in range(n_slots):
         for other in range(slot + 1, n_slots):
-            for i in range(blocks.size[b, slot]):
-                line = pair[slot, other, i]
-                for j in range(blocks.size[b, other]):
-                    line[j] = np.exp(line[j])
+            fill_pair(program, blocks, b, slot, other, work.rows[slot], work.rows[other], work.flat[0], work.table)
+            n_rows, n_columns = blocks.size[b, slot], blocks.size[b, other]
+            factors = matrix(work.pair[slot, other], n_rows, n_columns)
+            for i in range(n_rows):
+                for j in range(n_columns):
+                    factors[i, j] = np.exp(work.table[i, j])
+            work.pair_sum[slot, other, : n_rows * n_columns] = 0
+    work.unary_sum[:] = 0
+    return shared
 
 
 @sum_kernel
-def _contract_two(sizes, a, z, weights_a, weights_z, work):
-    """Add the sum over slots ``a`` and ``z`` to the unary and pair sums; return it."""
+def _contract_two(sizes, work):
+    """Fill the unary and pair sums of a block of two slots; return the sum of its products."""
+    factors, sums = matrix(work.pair[0, 1], sizes[0], sizes[1]), matrix(work.pair_sum[0, 1], sizes[0], sizes[1])
     total = 0.0
-    pair, back = work.pair[a, z], work.pair_sum[a, z]
-    for i in range(sizes[a]):
-        line, back_line = pair[i], back[i]
-        row_total = np.float32(0.0)
-        for j in range(sizes[z]):
-            term = weights_a[i] * line[j] * weights_z[j]
-            back_line[j] += term
-            work.unary_sum[z, j] += term
-            row_total += term
-        work.unary_sum[a, i] += row_total
-        total += row_total
+    for i in range(sizes[0]):
+        for j in range(sizes[1]):
+            term = work.unary[0, i] * factors[i, j] * work.unary[1, j]
+            sums[i, j] = term
+            work.unary_sum[0, i] += term
+            work.unary_sum[1, j] += term
+        total += work.unary_sum[0, i]
     return total
 
 
 @sum_kernel
 def _contract_three(sizes, a, weights, work, sums):
-    """Add the sum over the last three slots, from slot ``a`` on, to ``sums`` (3, L) and the pair sums; return it."""
-    b, c = a + 1, a + 2
-    pair_ab, pair_ac, pair_bc = work.pair[a, b], work.pair[a, c], work.pair[b, c]
-    back_ab, back_ac, back_bc = work.pair_sum[a, b], work.pair_sum[a, c], work.pair_sum[b, c]
-    reach, column = work.lines[0], work.lines[1]
-    n_b, n_c = sizes[b], sizes[c]
-    total = 0.0
-    for i in range(sizes[a]):
-        if weights[0, i] == 0:
-            continue
+    """Add the sum over the last three slots, from slot ``a`` on, to their pair sums and to ``sums`` (3, L).
+
+    With weights folded into two of the three tables, the sums over one slot are matrix products. The third table's sum is
+    left without its own factor (:func:`_contract` multiplies it in at the end).
+    """
+    n_a, n_b, n_c = sizes[a], sizes[a + 1], sizes[a + 2]
+    left, right = matrix(work.flat[1], n_a, n_b), matrix(work.flat[2], n_a, n_c)
+    by_left, by_right, by_third = matrix(work.flat[3], n_a, n_b), matrix(work.flat[4], n_a, n_c), matrix(work.flat[5], n_b, n_c)
+    factors_left, factors_right = matrix(work.pair[a, a + 1], n_a, n_b), matrix(work.pair[a, a + 2], n_a, n_c)
+    third = matrix(work.pair[a + 1, a + 2], n_b, n_c)
+    for i in range(n_a):
+        for k in range(n_b):
+            left[i, k] = weights[0, i] * factors_left[i, k] * weights[1, k]
         for j in range(n_c):
-            reach[j] = pair_ac[i, j] * weights[2, j]
-            column[j] = 0
+            right[i, j] = factors_right[i, j] * weights[2, j]
+    np.dot(right, third.T, by_left)
+    np.dot(left, third, by_right)
+    np.dot(left.T, right, by_third)
+    sums_left, sums_right = matrix(work.pair_sum[a, a + 1], n_a, n_b), matrix(work.pair_sum[a, a + 2], n_a, n_c)
+    for i in range(n_a):
         i_total = np.float32(0.0)
         for k in range(n_b):
-            x = weights[0, i] * pair_ab[i, k] * weights[1, k]
-            if x == 0:
-                continue
-            line, back_line = pair_bc[k], back_bc[k]
-            k_total = np.float32(0.0)
-            for j in range(n_c):
-                term = x * line[j] * reach[j]
-                back_line[j] += term
-                column[j] += term
-                k_total += term
-            back_ab[i, k] += k_total
-            sums[1, k] += k_total
-            i_total += k_total
-        for j in range(n_c):
-            back_ac[i, j] += column[j]
-            sums[2, j] += column[j]
+            term = left[i, k] * by_left[i, k]
+            sums_left[i, k] += term
+            sums[1, k] += term
+            i_total += term
         sums[0, i] += i_total
-        total += i_total
-    return total
+        for j in range(n_c):
+            term = right[i, j] * by_right[i, j]
+            sums_right[i, j] += term
+            sums[2, j] += term
+    sums_third = work.pair_sum[a + 1, a + 2]
+    for n in range(n_b * n_c):
+        sums_third[n] += work.flat[5, n]
 
 
 @sum_kernel
 def _contract_four(sizes, work):
-    weights, sums = work.lines[2:5], work.lines[5:8]
-    total = 0.0
+    """Fill the unary and pair sums of a block of four slots, one cation of the first slot after the other."""
+    weights, sums = work.vectors[:3], work.vectors[3:]
     for h in range(sizes[0]):
-        first = work.unary[0, h]
-        if first == 0:
+        if work.unary[0, h] == 0:
             continue
         for slot in range(1, 4):
-            scale = first if slot == 1 else np.float32(1.0)
+            scale = work.unary[0, h] if slot == 1 else np.float32(1.0)
+            factors = matrix(work.pair[0, slot], sizes[0], sizes[slot])
             for i in range(sizes[slot]):
-                weights[slot - 1, i] = scale * work.unary[slot, i] * work.pair[0, slot, h, i]
+                weights[slot - 1, i] = scale * work.unary[slot, i] * factors[h, i]
                 sums[slot - 1, i] = 0
-        h_total = _contract_three(sizes, 1, weights, work, sums)
+        _contract_three(sizes, 1, weights, work, sums)
         for slot in range(1, 4):
+            pair_sums = matrix(work.pair_sum[0, slot], sizes[0], sizes[slot])
             for i in range(sizes[slot]):
-                work.pair_sum[0, slot, h, i] += sums[slot - 1, i]
+                pair_sums[h, i] = sums[slot - 1, i]
                 work.unary_sum[slot, i] += sums[slot - 1, i]
-        work.unary_sum[0, h] += h_total
-        total += h_total
-    return total
+        for i in range(sizes[1]):
+            work.unary_sum[0, h] += sums[0, i]
 
 
-@kernel
+@sum_kernel
 def _contract(sizes, work):
-    """Clear and fill the unary and pair sums of a block; return the sum of its products."""
+    """Fill the unary and pair sums of a block; return the sum of its products."""
     n_slots = sizes.size
-    work.unary_sum[:] = 0
-    for slot in range(n_slots):
-        for other in range(slot + 1, n_slots):
-            work.pair_sum[slot, other, : sizes[slot], : sizes[other]] = 0
     if n_slots == 1:
         work.unary_sum[0, : sizes[0]] = work.unary[0, : sizes[0]]
-        return np.float64(work.unary[0, : sizes[0]].sum())
-    if n_slots == 2:
-        return _contract_two(sizes, 0, 1, work.unary[0], work.unary[1], work)
-    if n_slots == 3:
-        return _contract_three(sizes, 0, work.unary, work, work.unary_sum)
-    return _contract_four(sizes, work)
+    elif n_slots == 2:
+        _contract_two(sizes, work)
+    else:
+        if n_slots == 3:
+            _contract_three(sizes, 0, work.unary, work, work.unary_sum)
+        else:
+            _contract_four(sizes, work)
+        for n in range(sizes[n_slots - 2] * sizes[n_slots - 1]):
+            work.pair_sum[n_slots - 2, n_slots - 1, n] *= work.pair[n_slots - 2, n_slots - 1, n]
+    total = 0.0
+    for i in range(sizes[0]):
+        total += work.unary_sum[0, i]
+    return total
 
 
 @sum_kernel
 def _rows_back(sizes, scale, work):
-    """Fill ``row_sum`` and ``context_sum``: the derivative by each position's vector and by the block's context."""
+    """Scale all sums, and fill ``row_sum`` and ``context_sum``: the derivatives by the vectors of positions and context."""
     n_slots, n_factors = sizes.size, work.context.size
     work.context_sum[:] = 0
     for slot in range(n_slots):
         for i in range(sizes[slot]):
-            flow = scale * work.unary_sum[slot, i]
+            work.unary_sum[slot, i] *= scale
+            flow = work.unary_sum[slot, i]
             for k in range(n_factors):
                 work.row_sum[slot, i, k] = flow * work.context[k]
                 work.context_sum[k] += flow * work.rows[slot, i, k]
     for slot in range(n_slots):
         for other in range(slot + 1, n_slots):
-            for i in range(sizes[slot]):
-                own, row = work.row_sum[slot, i], work.rows[slot, i]
-                for j in range(sizes[other]):
-                    flow = scale * work.pair_sum[slot, other, i, j]
-                    theirs, column = work.row_sum[other, j], work.rows[other, j]
-                    for k in range(n_factors):
-                        own[k] += flow * column[k]
-                        theirs[k] += flow * row[k]
+            n_rows, n_columns = sizes[slot], sizes[other]
+            for n in range(n_rows * n_columns):
+                work.pair_sum[slot, other, n] *= scale
+            flows = matrix(work.pair_sum[slot, other], n_rows, n_columns)
+            back, back_other = matrix(work.flat[0], n_rows, n_factors), matrix(work.flat[1], n_columns, n_factors)
+            np.dot(flows, work.rows[other, :n_columns], back)
+            np.dot(flows.T, work.rows[slot, :n_rows], back_other)
+            work.row_sum[slot, :n_rows] += back
+            work.row_sum[other, :n_columns] += back_other
 
 
 @sum_kernel
-def _slots_back(blocks, b, scale, work, has_curve, gradient):
+def _slots_back(blocks, b, work, gradient):
     """Add a block's flows to the gradient of what belongs to its cations."""
     x = blocks.anion[b]
     n_slots, n_cations, n_factors = blocks.size.shape[1], gradient.row.shape[1], work.context.size
@@ -202,7 +226,7 @@ def _slots_back(blocks, b, scale, work, has_curve, gradient):
         f_anion = np.float32(blocks.anion_coefficient[b] / blocks.n_atoms[b])
         for i in range(blocks.size[b, slot]):
             ion = blocks.start[b, slot] + i
-            flow = scale * work.unary_sum[slot, i]
+            flow = work.unary_sum[slot, i]
             gradient.bias[x, ion, c] += flow
             gradient.fraction_bias[x, ion, c] += f * flow
             gradient.curve[ion, ion] += np.float32(0.5) * f * f * flow
@@ -210,13 +234,13 @@ def _slots_back(blocks, b, scale, work, has_curve, gradient):
             for k in range(n_factors):
                 gradient.row[x, ion, c, k] += work.row_sum[slot, i, k]
                 gradient.slope[ion, k] += f * work.row_sum[slot, i, k]
-        if has_curve:
-            for other in range(slot + 1, n_slots):
-                product = np.float32(f * blocks.coefficient[b, other] / blocks.n_atoms[b]) * scale
-                for i in range(blocks.size[b, slot]):
-                    line = gradient.curve[blocks.start[b, slot] + i, blocks.start[b, other] :]
-                    for j in range(blocks.size[b, other]):
-                        line[j] += product * work.pair_sum[slot, other, i, j]
+        for other in range(slot + 1, n_slots):
+            product = np.float32(f * blocks.coefficient[b, other] / blocks.n_atoms[b])
+            flows = matrix(work.pair_sum[slot, other], blocks.size[b, slot], blocks.size[b, other])
+            for i in range(blocks.size[b, slot]):
+                line = gradient.curve[blocks.start[b, slot] + i, blocks.start[b, other] :]
+                for j in range(blocks.size[b, other]):
+                    line[j] += product * flows[i, j]
 
 
 @sum_kernel
@@ -238,15 +262,13 @@ def _anion_back(program, blocks, b, total, context_sum, gradient):
 
 
 @kernel
-def add_block_sums(program, blocks, order, weights, has_curve, work, gradient):
+def add_block_sums(program, blocks, order, weights, work, gradient):
     """Add the weighted sums of exp(score) over the candidates of blocks ``order``, and their gradient.
 
     Parameters
     ----------
     order, weights
         Block indices int64 (n,) and the weight of each, float32 (n,).
-    has_curve
-        Whether the gradient by the fraction-fraction terms of cation pairs is wanted.
     work, gradient
         Scratch; a program-shaped record of float32 arrays that is added to.
 
@@ -258,13 +280,11 @@ def add_block_sums(program, blocks, order, weights, has_curve, work, gradient):
     total = 0.0
     for n in range(order.size):
         b = order[n]
-        sizes = blocks.size[b]
-        shared = fill_tables(program, blocks, b, work.context, work.rows, work.scratch, work.unary, work.pair)
-        _exponentiate(blocks, b, work.unary, work.pair)
+        shared = _fill_factors(program, blocks, b, work)
         scale = np.float32(weights[n] * np.exp(shared) / _n_orders(blocks, b))
-        block_total = _contract(sizes, work) * scale
-        _rows_back(sizes, scale, work)
-        _slots_back(blocks, b, scale, work, has_curve, gradient)
+        block_total = _contract(blocks.size[b], work) * scale
+        _rows_back(blocks.size[b], scale, work)
+        _slots_back(blocks, b, work, gradient)
         _anion_back(program, blocks, b, np.float32(block_total), work.context_sum, gradient)
         total += block_total
     return total

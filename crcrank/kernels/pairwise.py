@@ -107,43 +107,36 @@ def fill_slot(program, blocks, b, slot, context, rows, unary):
             unary[i] = -np.inf
 
 
+@kernel
+def matrix(buffer, n_rows, n_columns):
+    """Return the start of a contiguous buffer as a matrix, which is what a matrix product needs."""
+    return buffer[: n_rows * n_columns].reshape((n_rows, n_columns))
+
+
 @sum_kernel
 def fill_pair(program, blocks, b, first, second, rows, columns, scratch, out):
-    """Fill ``out[i, j]`` with the pair score of cation ``i`` in slot ``first`` and ``j`` in ``second``; equal elements score -inf.
-
-    ``scratch`` (F, size) holds the transposed ``columns`` so that the inner loop runs over contiguous cations.
-    """
-    n_rows, n_columns, n_factors = blocks.size[b, first], blocks.size[b, second], rows.shape[1]
-    product = program.row.dtype.type(
+    """Fill ``out[i, j]`` with the pair score of cation ``i`` in slot ``first`` and ``j`` in ``second``; equal elements score -inf."""
+    n_rows, n_columns = blocks.size[b, first], blocks.size[b, second]
+    weight = program.row.dtype.type(
         (blocks.coefficient[b, first] / blocks.n_atoms[b]) * (blocks.coefficient[b, second] / blocks.n_atoms[b])
     )
-    for j in range(n_columns):
-        for k in range(n_factors):
-            scratch[k, j] = columns[j, k]
+    product = matrix(scratch, n_rows, n_columns)
+    np.dot(rows[:n_rows], columns[:n_columns].T, product)
+    elements = blocks.cation_element[blocks.start[b, second] :]
     for i in range(n_rows):
         ion = blocks.start[b, first] + i
         line = out[i]
         curve = program.curve[ion, blocks.start[b, second] :]
         for j in range(n_columns):
-            line[j] = product * curve[j]
-        k = 0
-        while k + 4 <= n_factors:
-            r0, r1, r2, r3 = rows[i, k], rows[i, k + 1], rows[i, k + 2], rows[i, k + 3]
-            for j in range(n_columns):
-                line[j] += r0 * scratch[k, j] + r1 * scratch[k + 1, j] + r2 * scratch[k + 2, j] + r3 * scratch[k + 3, j]
-            k += 4
-        while k < n_factors:
-            for j in range(n_columns):
-                line[j] += rows[i, k] * scratch[k, j]
-            k += 1
+            line[j] = product[i, j] + weight * curve[j]
         for j in range(n_columns):
-            if blocks.cation_element[blocks.start[b, second] + j] == blocks.cation_element[ion]:
+            if elements[j] == blocks.cation_element[ion]:
                 line[j] = -np.inf
 
 
 @sum_kernel
 def fill_tables(program, blocks, b, context, rows, scratch, unary, pair):
-    """Fill all tables of block ``b``: rows (n, L, F), unary (n, L), pair (n, n, L, L); return the score that all its candidates share."""
+    """Fill all tables of block ``b``: rows (n, L, F), unary (n, L), pair (n, n, L, L), with a flat scratch (L * L); return the score that all its candidates share."""
     shared = fill_context(program, blocks, b, context)
     n_slots = blocks.size.shape[1]
     for slot in range(n_slots):

@@ -23,7 +23,7 @@ class Hits(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Scratch of one thread: context (F,), rows (n, L, F), scratch (F, L), unary (n, L), pair (n, n, L, L), the rest (L,)."""
+    """Scratch of one thread: context (F,), rows (n, L, F), scratch (L * L), unary (n, L), pair (n, n, L, L), the rest (L,)."""
 
     context: np.ndarray
     rows: np.ndarray
@@ -45,7 +45,7 @@ def workspace(n_slots: int, largest: int, n_factors: int, dtype: type = np.float
     return Workspace(
         np.empty(n_factors, dtype),
         np.empty((n, width, n_factors), dtype),
-        np.empty((n_factors, width), dtype),
+        np.empty(width * width, dtype),
         np.empty((n, width), dtype),
         np.full((n, n, width, width), -np.inf, dtype),
         np.full(width, -np.inf, dtype),

@@ -161,12 +161,15 @@ class _Parts:
     def curve(self) -> np.ndarray:
         """Return the coefficient of each product of two atomic fractions.
 
-        Factors of different moments multiply; a moment's with itself do not (eq. 1 sums over different features); a
-        covariance is a second moment less a product of means.
+        The kernels multiply the slopes of different positions; here come those of a position with itself. Less than that
+        by the product of each moment with itself (eq. 1 sums over different features), and by the products of means in the
+        covariances.
         """
         own = (self.moments * _square(self.prior)) @ self.moments.T
         product = (self.components @ self._covariance_weight()) @ self.components.T
-        return np.asarray(self.slope @ self.slope.T - own - product - product.T)
+        curve = np.asarray(-own - product - product.T)
+        curve[np.diag_indices_from(curve)] += _square(self.slope)
+        return curve
 
     def _covariance_weight(self) -> np.ndarray:
         weight = np.zeros((self.n_components, self.n_components))
@@ -178,7 +181,7 @@ class _Parts:
         row, slope, curve, bias, fraction_bias, anion_row, anion_bias, anion_fraction_bias = shared
         c = self.n_cations
         symmetric = curve + curve.T
-        slope = slope + symmetric @ self.slope
+        slope = slope + 2 * np.diagonal(curve)[:, None] * self.slope
         slope[:c] += np.einsum("xic,xicf->if", fraction_bias, self.row, optimize=True)
         slope[c:] += np.einsum("xc,xcf->xf", anion_fraction_bias, self.anion_row)
         row = row + bias[..., None] * self.row + fraction_bias[..., None] * self.slope[None, :c, None]

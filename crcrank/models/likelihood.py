@@ -82,12 +82,11 @@ class ClassLikelihood:
         """Add the gradient of ``weight`` times the rates of all candidates of a batch of blocks; return that sum."""
         parts = self._parts(batch)
         buffers = [gradient, *(zeros_like(program) for _ in parts[1:])]
-        has_curve = bool(program.curve.any())
 
         def add(part: np.ndarray, buffer: PairwiseProgram) -> float:
             work = sum_workspace(self.blocks.size.shape[1], self._largest, program.row.shape[3])
             weights = np.full(len(part), weight, np.float32)
-            return float(add_block_sums(program, self.blocks, part, weights, has_curve, work, buffer))
+            return float(add_block_sums(program, self.blocks, part, weights, work, buffer))
 
         total = sum(pool.map(add, parts, buffers))
         for buffer in buffers[1:]:

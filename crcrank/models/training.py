@@ -1,0 +1,219 @@
+"""Fitting a Factorization Machine to known compositions against every other candidate of the space.
+
+Each step takes a random part of the blocks of every class: the known candidates in these blocks, and the closed-form sum
+over all their candidates, both times the number of parts. An epoch visits every candidate of the space exactly once.
+Steps are Adam's (Kingma & Ba, arXiv:1412.6980, algorithm 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from crcrank.errors import ModelFitError
+from crcrank.kernels.pairwise import PairwiseProgram
+from crcrank.models.fm import FactorizationMachine, Parameters
+from crcrank.models.likelihood import ClassLikelihood, KnownCandidates, log_known, zeros_like
+from crcrank.progress import ProgressSink
+from crcrank.space.space import Candidates
+
+_INITIAL_SCALE = 0.1
+_MOMENTS = (0.9, 0.99)
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How to fit.
+
+    Attributes
+    ----------
+    l2
+        Weight of half the squared norm of each feature group's factors, and of all linear weights (``weights``).
+    n_epochs
+        Passes over the whole space at most; fewer if the validation likelihood stops improving.
+    n_final_epochs
+        Passes after that with the validation part joined to the training part; 0 leaves it out for good.
+    n_batches
+        Steps in an epoch.
+    learning_rate
+        Step size of the first pass; it falls linearly to a twentieth at the last.
+    patience
+        Epochs without improvement before the fit stops.
+    """
+
+    l2: Mapping[str, float]
+    n_epochs: int
+    n_final_epochs: int
+    n_batches: int
+    learning_rate: float
+    patience: int
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the space gave.
+
+    Attributes
+    ----------
+    phase
+        ``fit`` (validation part held back) or ``final`` (all known).
+    loss
+        Negative log-likelihood and penalty over the pass.
+    validation
+        Negative log-likelihood per held-back composition, of each class; empty if nothing was held back.
+    """
+
+    epoch: int
+    phase: str
+    learning_rate: float
+    loss: float
+    validation: dict[str, float]
+
+
+@dataclass
+class _Adam:
+    first: Parameters = field(default_factory=dict)
+    second: Parameters = field(default_factory=dict)
+    n_steps: int = 0
+
+    def step(self, parameters: Parameters, gradient: Parameters, rate: float) -> None:
+        self.n_steps += 1
+        keep_first, keep_second = _MOMENTS
+        for name, slope in gradient.items():
+            self.first[name] = keep_first * self.first.get(name, 0.0) + (1 - keep_first) * slope
+            self.second[name] = keep_second * self.second.get(name, 0.0) + (1 - keep_second) * slope**2
+            mean = self.first[name] / (1 - keep_first**self.n_steps)
+            scale = np.sqrt(self.second[name] / (1 - keep_second**self.n_steps)) + 1e-8
+            parameters[name] = parameters[name] - rate * mean / scale
+
+
+class Fit:
+    """One fit of a machine.
+
+    Parameters
+    ----------
+    machine
+        Shape of the model.
+    known, validation
+        Candidates of each class to learn from, and those held back; a class may have none of the latter.
+    options, rng, n_threads
+        How to fit; the result does not depend on the number of threads.
+    """
+
+    def __init__(
+        self,
+        machine: FactorizationMachine,
+        known: Mapping[str, Candidates],
+        validation: Mapping[str, Candidates],
+        options: FitOptions,
+        rng: np.random.Generator,
+        n_threads: int,
+    ) -> None:
+        self.machine, self.options = machine, options
+        self._known, self._validation = known, validation
+        self._rng, self._n_threads = rng, n_threads
+        self._sums = {name: ClassLikelihood(machine.space, name) for name in machine.classes}
+        self._adam = _Adam()
+        n_candidates = {name: machine.space.classes[name].n_candidates for name in machine.classes}
+        biases = {name: float(np.log(len(known[name]) / n_candidates[name])) for name in machine.classes}
+        self.parameters = machine.initial(biases, _INITIAL_SCALE, rng)
+        self.history: list[Epoch] = []
+
+    def run(self, progress: ProgressSink) -> None:
+        """Fit until the validation likelihood stops improving, return to its best, then finish on all known compositions."""
+        options, n_candidates = self.options, sum(self.machine.space.classes[name].n_candidates for name in self.machine.classes)
+        progress.start("train", n_candidates * (options.n_epochs + options.n_final_epochs), "candidates")
+        with ThreadPoolExecutor(self._n_threads) as pool:
+            self._search(pool, progress, n_candidates)
+            everything = {name: _joined(self._known[name], self._validation[name]) for name in self.machine.classes}
+            for epoch in range(options.n_final_epochs):
+                rate = self._rate(options.n_epochs - options.n_final_epochs + epoch)
+                loss, _ = self._epoch(everything, rate, pool)
+                self._log(Epoch(len(self.history) + 1, "final", rate, loss, {}), progress, n_candidates)
+
+    def _search(self, pool: ThreadPoolExecutor, progress: ProgressSink, n_candidates: int) -> None:
+        best, best_score = self.parameters, np.inf
+        since_best = 0
+        for epoch in range(self.options.n_epochs):
+            rate = self._rate(epoch)
+            loss, validation = self._epoch(self._known, rate, pool)
+            self._log(Epoch(epoch + 1, "fit", rate, loss, validation), progress, n_candidates)
+            score = sum(validation[name] * len(self._validation[name]) for name in validation)
+            since_best += 1
+            if not validation or score < best_score:
+                best, best_score, since_best = dict(self.parameters), score, 0
+            if since_best > self.options.patience:
+                progress.advance(n_candidates * (self.options.n_epochs - epoch - 1))
+                break
+        self.parameters = best
+
+    def _rate(self, epoch: int) -> float:
+        return self.options.learning_rate * max(0.05, 1 - epoch / self.options.n_epochs)
+
+    def _log(self, epoch: Epoch, progress: ProgressSink, n_candidates: int) -> None:
+        self.history.append(epoch)
+        note = " ".join(f"{name[:5]} {value:.3f}" for name, value in epoch.validation.items())
+        progress.advance(n_candidates, f"epoch {epoch.epoch} {note}")
+
+    def _epoch(self, known: Mapping[str, Candidates], rate: float, pool: ThreadPoolExecutor) -> tuple[float, dict[str, float]]:
+        """Take one pass over the space.
+
+        Returns
+        -------
+        tuple
+            Its loss, and the negative log-likelihood per held-back composition of each class that has any. Both are summed over
+            the steps, each at the parameters that the step starts from; a class's rates are thinned to its held-back part.
+        """
+        options = self.options
+        batches = {name: sums.batches(options.n_batches, self._rng) for name, sums in self._sums.items()}
+        loss, rates, held = 0.0, dict.fromkeys(self.machine.classes, 0.0), dict.fromkeys(self.machine.classes, 0.0)
+        for step in range(options.n_batches):
+            gradients: dict[str, PairwiseProgram] = {}
+            for name, sums in self._sums.items():
+                program = self.machine.compile(self.parameters, name, np.float32)
+                gradients[name] = zeros_like(program)
+                batch = batches[name][step]
+                loss += sums.add_known(program, _within(known[name], batch, float(options.n_batches)), gradients[name])
+                rates[name] += sums.add_rates(program, batch, float(options.n_batches), gradients[name], pool) / options.n_batches
+                held[name] -= log_known(sums.scores(program, _within(self._validation[name], batch, 1.0))).sum()
+            loss += self._step(gradients, rate)
+        loss = loss / options.n_batches + sum(rates.values())
+        if not np.isfinite(loss):
+            raise ModelFitError(
+                f"train: the fit diverged in epoch {len(self.history) + 1}; lower train.learning_rate or raise the weights in train.l2"
+            )
+        n_held = {name: len(self._validation[name]) for name in held}
+        return loss, {name: float(held[name] / n_held[name] + rates[name] / len(known[name])) for name in held if n_held[name]}
+
+    def _step(self, gradients: Mapping[str, PairwiseProgram], rate: float) -> float:
+        gradient = self.machine.pull_back(self.parameters, gradients)
+        penalty = 0.0
+        for name, values in self.parameters.items():
+            weight = self._l2(name)
+            gradient[name] = gradient[name] + weight * values
+            penalty += weight / 2 * float((values**2).sum())
+        self._adam.step(self.parameters, gradient, rate)
+        return penalty
+
+    def _l2(self, parameter: str) -> float:
+        kind, _, feature = parameter.partition(".")
+        if kind == "bias":
+            return 0.0
+        return self.options.l2["weights" if kind == "weight" else feature.partition(".")[0]]
+
+
+def _joined(first: Candidates, second: Candidates) -> Candidates:
+    return Candidates(np.concatenate([first.blocks, second.blocks]), np.concatenate([first.cations, second.cations]))
+
+
+def _within(known: Candidates, batch: np.ndarray, weight: float) -> KnownCandidates:
+    rows = np.flatnonzero(np.isin(known.blocks, batch))
+    return KnownCandidates(Candidates(known.blocks[rows], known.cations[rows]), np.full(len(rows), weight))
+
+
+def history_rows(history: Sequence[Epoch]) -> list[dict[str, object]]:
+    """Return a fit's history as plain records."""
+    return [vars(epoch) | {"validation": dict(epoch.validation)} for epoch in history]
