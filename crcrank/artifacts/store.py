@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -92,21 +92,30 @@ def hold_output(path: Path, *, overwrite: bool) -> Iterator[None]:
     lock_path = path.parent / f".{path.name}.lock"
     with _write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        lock = _locked(lock_path)
+    if lock is None:
+        raise OutputHeldError(f"{path}: another crcrank run is writing it; wait for it or choose another -o")
+    with lock:
+        try:
+            yield
+        finally:
+            lock_path.unlink(missing_ok=True)
+
+
+def _locked(lock_path: Path) -> TextIO | None:
+    """Return the lock file, locked, or None if another process holds it."""
+    while True:
         lock = lock_path.open("w")
-    try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise OutputHeldError(f"{path}: another crcrank run is writing it; wait for it or choose another -o") from error
-        yield
-        lock_path.unlink(missing_ok=True)
-    except OutputHeldError:
-        raise
-    except BaseException:
-        lock_path.unlink(missing_ok=True)
-        raise
-    finally:
-        lock.close()
+            if os.fstat(lock.fileno()).st_ino == lock_path.stat().st_ino:
+                return lock
+        except BlockingIOError:
+            lock.close()
+            return None
+        except FileNotFoundError:
+            pass
+        lock.close()  # its holder removed it between our opening and our locking: try again with the new file
 
 
 @contextmanager
@@ -132,7 +141,7 @@ def _write_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise OutputError(f"{path}: no space left on the device; nothing was written") from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
             raise OutputError(f"{path}: cannot be written ({os.strerror(error.errno)})") from error
         raise
 

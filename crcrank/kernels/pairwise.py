@@ -136,7 +136,10 @@ def fill_pair(program, blocks, b, first, second, rows, columns, scratch, out):
 
 @sum_kernel
 def fill_tables(program, blocks, b, context, rows, scratch, unary, pair):
-    """Fill all tables of block ``b``: rows (n, L, F), unary (n, L), pair (n, n, L, L), with a flat scratch (L * L); return the score that all its candidates share."""
+    """Fill all tables of block ``b``; return the score that all its candidates share.
+
+    rows (n, L, F), unary (n, L) and pair (n, n, L, L) are filled; context (F,) and scratch (L * L) are room to work in.
+    """
     shared = fill_context(program, blocks, b, context)
     n_slots = blocks.size.shape[1]
     for slot in range(n_slots):

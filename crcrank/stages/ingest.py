@@ -10,13 +10,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from crcrank.artifacts.store import Provenance, hold_output, replacing, sibling, write_artifact
+from crcrank.artifacts.store import Provenance, hold_output, sibling, write_artifact
 from crcrank.chem.formula import Composition, FormulaError, parse_formula
 from crcrank.errors import InputDataError, OutputError
 from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.sources.opening import STDIN
 from crcrank.sources.records import RawRecord
 from crcrank.sources.registry import read_source
+from crcrank.stages.common import replacing_all
 
 _log = logging.getLogger(__name__)
 _PROGRESS_STEP = 5_000
@@ -186,7 +187,7 @@ def _provenance(sources: Sequence[Path | str], config: Mapping[str, str | None],
 
 def _write(account: _Account, summary: IngestSummary, provenance: Provenance) -> None:
     """Write both artifacts in full before either gets its name."""
-    with replacing(summary.out) as known_path, replacing(summary.rejected) as rejected_path:
+    with replacing_all(summary.out, summary.rejected) as (known_path, rejected_path):
         write_artifact(known_path, "known", _known_columns(account.known_by_formula), provenance)
         write_artifact(rejected_path, "rejected", _rejected_columns(account.rejected), provenance)
 
