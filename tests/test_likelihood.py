@@ -137,10 +137,10 @@ def test_number_of_threads_changes_no_bit(chosen):
     likelihood = ClassLikelihood(space, "first")
     results = []
     for n_threads in (1, 3):
-        gradient = zeros_like(program)
+        buffers = [zeros_like(program) for _ in range(4)]
         with ThreadPoolExecutor(n_threads) as pool:
-            total = likelihood.add_rates(program, np.arange(likelihood.space.n_blocks), 0.7, gradient, pool)
-        results.append((total, *(array.tobytes() for array in gradient)))
+            total = likelihood.add_rates(program, np.arange(likelihood.space.n_blocks), 0.7, buffers, pool)
+        results.append((total, *(array.tobytes() for buffer in buffers for array in buffer)))
     assert results[0] == results[1]
 
 
@@ -159,7 +159,7 @@ def _loss_and_gradient(model, parameters, known):
             program = model.compile(parameters, name, np.float32)
             gradients[name] = zeros_like(program)
             loss += likelihood.add_known(program, known[name], gradients[name])
-            loss += likelihood.add_rates(program, np.arange(likelihood.space.n_blocks), 0.8, gradients[name], pool)
+            loss += likelihood.add_rates(program, np.arange(likelihood.space.n_blocks), 0.8, [gradients[name]], pool)
     return loss, model.pull_back(parameters, gradients)
 
 

@@ -93,18 +93,29 @@ class FactorizationMachine:
 
     def compile(self, parameters: Parameters, name: str, dtype: type = np.float64) -> PairwiseProgram:
         """Return the scoring program for the candidates of class ``name``."""
-        parts = _Parts(self, parameters)
-        n_stoichiometries = len(self.space.classes[name].stoichiometries.keys)
-        weight = parameters.get(f"weight.stoichiometry.{name}", np.zeros(n_stoichiometries))
-        factor = parameters.get(f"factor.stoichiometry.{name}", np.zeros((n_stoichiometries, self.n_factors)))
-        fields = (*parts.shared(), factor, parameters[f"bias.{name}"] + weight)
-        return PairwiseProgram(*(np.ascontiguousarray(array, dtype) for array in fields))
+        return self.compile_all(parameters, dtype, (name,))[name]
+
+    def compile_all(self, parameters: Parameters, dtype: type = np.float64, names: Sequence[str] = ()) -> dict[str, PairwiseProgram]:
+        """Return the scoring programs of some classes (all if none is named); they share the arrays of the ions."""
+        shared: list[np.ndarray] = [np.ascontiguousarray(array, dtype) for array in _Parts(self, parameters).shared()]
+        programs = {}
+        for name in names or self.classes:
+            n_stoichiometries = len(self.space.classes[name].stoichiometries.keys)
+            weight = parameters.get(f"weight.stoichiometry.{name}", np.zeros(n_stoichiometries))
+            factor = parameters.get(f"factor.stoichiometry.{name}", np.zeros((n_stoichiometries, self.n_factors)))
+            own: list[np.ndarray] = [np.ascontiguousarray(array, dtype) for array in (factor, parameters[f"bias.{name}"] + weight)]
+            programs[name] = PairwiseProgram(*shared, *own)
+        return programs
 
     def pull_back(self, parameters: Parameters, gradients: Mapping[str, PairwiseProgram]) -> Parameters:
-        """Return the gradient by the parameters, given that by the programs of each class (the transpose of ``compile``)."""
-        parts = _Parts(self, parameters)
-        shared = [sum(arrays) for arrays in zip(*(gradient[:8] for gradient in gradients.values()), strict=True)]
-        result = parts.pull_back([np.asarray(array, np.float64) for array in shared])
+        """Return the gradient by the parameters, given that by the programs of each class (the transpose of ``compile_all``).
+
+        Arrays of the ions that several gradients share count once.
+        """
+        distinct = (
+            {id(array): array for array in arrays}.values() for arrays in zip(*(item[:8] for item in gradients.values()), strict=True)
+        )
+        result = _Parts(self, parameters).pull_back([np.asarray(sum(arrays), np.float64) for arrays in distinct])
         for name, gradient in gradients.items():
             result[f"bias.{name}"] = np.array(gradient.stoichiometry_bias.sum(), np.float64)
             result[f"weight.stoichiometry.{name}"] = gradient.stoichiometry_bias.astype(np.float64)

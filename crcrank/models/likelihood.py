@@ -17,9 +17,6 @@ from crcrank.kernels.likelihood import add_block_sums, add_candidate_flows, sum_
 from crcrank.kernels.pairwise import BlockArrays, PairwiseProgram, fill_scores
 from crcrank.space.space import Candidates, ClassSpace, Space
 
-# Sums are split in this many parts whatever the number of threads, so that results do not depend on it.
-N_PARTS = 4
-
 
 @dataclass(frozen=True)
 class KnownCandidates:
@@ -77,30 +74,26 @@ class ClassLikelihood:
         return float(-(known.weights * log_known(scores)).sum())
 
     def add_rates(
-        self, program: PairwiseProgram, batch: np.ndarray, weight: float, gradient: PairwiseProgram, pool: ThreadPoolExecutor
+        self, program: PairwiseProgram, batch: np.ndarray, weight: float, buffers: Sequence[PairwiseProgram], pool: ThreadPoolExecutor
     ) -> float:
-        """Add the gradient of ``weight`` times the rates of all candidates of a batch of blocks; return that sum."""
-        parts = self._parts(batch)
-        buffers = [gradient, *(zeros_like(program) for _ in parts[1:])]
+        """Add the gradient of ``weight`` times the rates of all candidates of a batch of blocks; return that sum.
+
+        The batch is split in as many parts as there are buffers, whatever the number of threads, and each buffer takes one
+        part's gradient; so the result does not depend on the threads.
+        """
 
         def add(part: np.ndarray, buffer: PairwiseProgram) -> float:
             work = sum_workspace(self.blocks.size.shape[1], self._largest, program.row.shape[3])
             weights = np.full(len(part), weight, np.float32)
             return float(add_block_sums(program, self.blocks, part, weights, work, buffer))
 
-        total = sum(pool.map(add, parts, buffers))
-        for buffer in buffers[1:]:
-            for own, other in zip(gradient, buffer, strict=True):
-                np.add(own, other, out=own)
-        return total
+        ordered = batch[np.argsort(-self._work()[batch], kind="stable")]
+        parts = [np.sort(ordered[i :: len(buffers)]) for i in range(len(buffers))]
+        return sum(pool.map(add, parts, buffers))
 
     def _work(self) -> np.ndarray:
         tables = self.blocks.size.sum(axis=1) ** 2 * 16
         return np.asarray(self.space.block_size + tables, np.float64)
-
-    def _parts(self, batch: np.ndarray) -> Sequence[np.ndarray]:
-        ordered = batch[np.argsort(-self._work()[batch], kind="stable")]
-        return [np.sort(ordered[i::N_PARTS]) for i in range(min(N_PARTS, max(len(batch), 1)))]
 
 
 def zeros_like(program: PairwiseProgram) -> PairwiseProgram:

@@ -22,6 +22,7 @@ from crcrank.space.space import Candidates
 
 _INITIAL_SCALE = 0.1
 _MOMENTS = (0.9, 0.99)
+_N_PARTS = 4  # of each batch, whatever the number of threads, so that the result does not depend on it
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ class Fit:
         biases = {name: float(np.log(len(known[name]) / n_candidates[name])) for name in machine.classes}
         self.parameters = machine.initial(biases, _INITIAL_SCALE, rng)
         self.history: list[Epoch] = []
+        self._buffers: list[dict[str, PairwiseProgram]] = []
 
     def run(self, progress: ProgressSink) -> None:
         """Fit until the validation likelihood stops improving, return to its best, then finish on all known compositions."""
@@ -170,16 +172,16 @@ class Fit:
         options = self.options
         batches = {name: sums.batches(options.n_batches, self._rng) for name, sums in self._sums.items()}
         loss, rates, held = 0.0, dict.fromkeys(self.machine.classes, 0.0), dict.fromkeys(self.machine.classes, 0.0)
+        weight = float(options.n_batches)
         for step in range(options.n_batches):
-            gradients: dict[str, PairwiseProgram] = {}
+            programs = self.machine.compile_all(self.parameters, np.float32)
+            buffers = self._cleared_buffers(programs)
             for name, sums in self._sums.items():
-                program = self.machine.compile(self.parameters, name, np.float32)
-                gradients[name] = zeros_like(program)
                 batch = batches[name][step]
-                loss += sums.add_known(program, _within(known[name], batch, float(options.n_batches)), gradients[name])
-                rates[name] += sums.add_rates(program, batch, float(options.n_batches), gradients[name], pool) / options.n_batches
-                held[name] -= log_known(sums.scores(program, _within(self._validation[name], batch, 1.0))).sum()
-            loss += self._step(gradients, rate)
+                loss += sums.add_known(programs[name], _within(known[name], batch, weight), buffers[0][name])
+                rates[name] += sums.add_rates(programs[name], batch, weight, [buffer[name] for buffer in buffers], pool) / weight
+                held[name] -= log_known(sums.scores(programs[name], _within(self._validation[name], batch, 1.0))).sum()
+            loss += self._step(_gathered(buffers), rate)
         loss = loss / options.n_batches + sum(rates.values())
         if not np.isfinite(loss):
             raise ModelFitError(
@@ -187,6 +189,19 @@ class Fit:
             )
         n_held = {name: len(self._validation[name]) for name in held}
         return loss, {name: float(held[name] / n_held[name] + rates[name] / len(known[name])) for name in held if n_held[name]}
+
+    def _cleared_buffers(self, programs: Mapping[str, PairwiseProgram]) -> list[dict[str, PairwiseProgram]]:
+        """Return zeros to gather gradients in, one set for each part of a batch; classes share the arrays of the ions."""
+        if not self._buffers:
+            for _ in range(_N_PARTS):
+                first = zeros_like(next(iter(programs.values())))
+                own = {name: zeros_like(program) for name, program in programs.items()}
+                self._buffers.append({name: PairwiseProgram(*first[:8], *item[8:]) for name, item in own.items()})
+        for buffer in self._buffers:
+            for item in buffer.values():
+                for array in item:
+                    array.fill(0)
+        return self._buffers
 
     def _step(self, gradients: Mapping[str, PairwiseProgram], rate: float) -> float:
         gradient = self.machine.pull_back(self.parameters, gradients)
@@ -203,6 +218,15 @@ class Fit:
         if kind == "bias":
             return 0.0
         return self.options.l2["weights" if kind == "weight" else feature.partition(".")[0]]
+
+
+def _gathered(buffers: Sequence[dict[str, PairwiseProgram]]) -> dict[str, PairwiseProgram]:
+    """Add all sets of gradients to the first, in order."""
+    for buffer in buffers[1:]:
+        arrays = {id(own): (own, other) for name in buffer for own, other in zip(buffers[0][name], buffer[name], strict=True)}
+        for own, other in arrays.values():
+            np.add(own, other, out=own)
+    return buffers[0]
 
 
 def _joined(first: Candidates, second: Candidates) -> Candidates:
