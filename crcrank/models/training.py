@@ -130,7 +130,7 @@ class Fit:
         progress.start("train", n_candidates * (options.n_epochs + options.n_final_epochs), "candidates")
         with ThreadPoolExecutor(self._n_threads) as pool:
             self._search(pool, progress, n_candidates)
-            everything = {name: _joined(self._known[name], self._validation[name]) for name in self.machine.classes}
+            everything = {name: self._known[name].joined(self._validation[name]) for name in self.machine.classes}
             for epoch in range(options.n_final_epochs):
                 rate = self._rate(options.n_epochs - options.n_final_epochs + epoch)
                 loss, _ = self._epoch(everything, rate, pool)
@@ -229,13 +229,9 @@ def _gathered(buffers: Sequence[dict[str, PairwiseProgram]]) -> dict[str, Pairwi
     return buffers[0]
 
 
-def _joined(first: Candidates, second: Candidates) -> Candidates:
-    return Candidates(np.concatenate([first.blocks, second.blocks]), np.concatenate([first.cations, second.cations]))
-
-
 def _within(known: Candidates, batch: np.ndarray, weight: float) -> KnownCandidates:
     rows = np.flatnonzero(np.isin(known.blocks, batch))
-    return KnownCandidates(Candidates(known.blocks[rows], known.cations[rows]), np.full(len(rows), weight))
+    return KnownCandidates(known.take(rows), np.full(len(rows), weight))
 
 
 def history_rows(history: Sequence[Epoch]) -> list[dict[str, object]]:

@@ -15,10 +15,13 @@ class Ranked:
 
     Attributes
     ----------
+    candidates
+        The candidates.
     ids, scores
         int64 and float64 (n,).
     """
 
+    candidates: Candidates
     ids: np.ndarray
     scores: np.ndarray
 
@@ -41,7 +44,7 @@ class BestFormulas:
 
     def __init__(self, space: Space, name: str, k: int, excluded: np.ndarray) -> None:
         self._space, self._name, self._k, self._excluded = space, name, k, excluded
-        self._ids = np.empty(0, np.int64)
+        self._candidates = space.decode(name, np.empty(0, np.int64))
         self._keys = np.empty(0, np.int64)
         self._scores = np.empty(0, np.float64)
 
@@ -53,21 +56,26 @@ class BestFormulas:
     def offer(self, candidates: Candidates, scores: np.ndarray) -> None:
         """Take in candidates with their float64 scores (n,)."""
         kept = np.flatnonzero(scores >= self.threshold)
-        candidates, scores = Candidates(candidates.blocks[kept], candidates.cations[kept]), scores[kept]
+        candidates, scores = candidates.take(kept), scores[kept]
         keys = self._space.composition_keys(self._name, candidates)
         if len(self._excluded):
             position = np.minimum(np.searchsorted(self._excluded, keys), len(self._excluded) - 1)
             kept = np.flatnonzero(self._excluded[position] != keys)
-            candidates, scores, keys = Candidates(candidates.blocks[kept], candidates.cations[kept]), scores[kept], keys[kept]
+            candidates, scores, keys = candidates.take(kept), scores[kept], keys[kept]
         if not len(keys):
             return
-        ids = np.concatenate([self._ids, self._space.encode(self._name, candidates)])
+        candidates = self._candidates.joined(candidates)
         scores, keys = np.concatenate([self._scores, scores]), np.concatenate([self._keys, keys])
-        order = np.lexsort((ids, -scores))
+        order = _ranking_order(candidates, scores)
         first = np.sort(np.unique(keys[order], return_index=True)[1])[: self._k]
         rows = order[first]
-        self._ids, self._scores, self._keys = ids[rows], scores[rows], keys[rows]
+        self._candidates, self._scores, self._keys = candidates.take(rows), scores[rows], keys[rows]
 
     def ranked(self) -> Ranked:
         """Return what is kept, best first."""
-        return Ranked(self._ids, self._scores)
+        return Ranked(self._candidates, self._space.encode(self._name, self._candidates), self._scores)
+
+
+def _ranking_order(candidates: Candidates, scores: np.ndarray) -> np.ndarray:
+    """Return the rows by score, then by candidate_id: within a class, ids ascend with the block and the cations of its slots."""
+    return np.lexsort((*candidates.cations.T[::-1], candidates.blocks, -scores))

@@ -117,6 +117,14 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.blocks)
 
+    def take(self, rows: np.ndarray) -> Candidates:
+        """Return the candidates of these rows, int64 (n,)."""
+        return Candidates(self.blocks[rows], self.cations[rows])
+
+    def joined(self, other: Candidates) -> Candidates:
+        """Return these candidates, then the others."""
+        return Candidates(np.concatenate([self.blocks, other.blocks]), np.concatenate([self.cations, other.cations]))
+
 
 class Space:
     """All candidates of all configured classes.

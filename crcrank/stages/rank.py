@@ -263,7 +263,7 @@ class _Ranker:
         return found.ranked, facts
 
     def _rows(self, name: str, ranked: Ranked) -> pa.Table:
-        columns = candidate_columns(self.space, name, self.space.decode(name, ranked.ids))
+        columns = candidate_columns(self.space, name, ranked.candidates)
         elements, amounts = columns["elements"], columns["amounts"]
         columns |= {
             "composition_class": [name] * len(ranked),

@@ -149,8 +149,8 @@ def _split(
     fitting, held_back = {}, {}
     for name, item in known.items():
         kept, held = validation_split(len(item), fraction, rng) if fraction else (np.arange(len(item)), np.empty(0, np.int64))
-        fitting[name] = Candidates(item.blocks[kept], item.cations[kept])
-        held_back[name] = Candidates(item.blocks[held], item.cations[held])
+        fitting[name] = item.take(kept)
+        held_back[name] = item.take(held)
     return fitting, held_back
 
 
