@@ -57,6 +57,15 @@ class FactorizationMachine:
         p, q = np.triu_indices(self.components.shape[1])
         return np.hstack([self.components, self.components[:, p] * self.components[:, q]])
 
+    @property
+    def prior_scale(self) -> float:
+        """Root mean square over the ions of the length of their moments, 1 without a prior.
+
+        Dense features are not of size one like one-hot ones; steps, penalties and random starts of their parameters are
+        measured in this unit, so that they mean the same for any number of components.
+        """
+        return float(np.sqrt((self.moments**2).sum(axis=1).mean())) if self.components.shape[1] else 1.0
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of each parameter group in use."""
         ions = self.space.ions
@@ -88,7 +97,8 @@ class FactorizationMachine:
             elif name.startswith("weight."):
                 parameters[name] = np.zeros(shape)
             else:
-                parameters[name] = scale * rng.standard_normal(shape)
+                unit = self.prior_scale if name == "factor.prior" else 1.0
+                parameters[name] = scale / unit * rng.standard_normal(shape)
         return parameters
 
     def compile(self, parameters: Parameters, name: str, dtype: type = np.float64) -> PairwiseProgram:

@@ -80,7 +80,7 @@ class _Adam:
     second: Parameters = field(default_factory=dict)
     n_steps: int = 0
 
-    def step(self, parameters: Parameters, gradient: Parameters, rate: float) -> None:
+    def step(self, parameters: Parameters, gradient: Parameters, rates: Mapping[str, float]) -> None:
         self.n_steps += 1
         keep_first, keep_second = _MOMENTS
         for name, slope in gradient.items():
@@ -88,7 +88,7 @@ class _Adam:
             self.second[name] = keep_second * self.second.get(name, 0.0) + (1 - keep_second) * slope**2
             mean = self.first[name] / (1 - keep_first**self.n_steps)
             scale = np.sqrt(self.second[name] / (1 - keep_second**self.n_steps)) + 1e-8
-            parameters[name] = parameters[name] - rate * mean / scale
+            parameters[name] = parameters[name] - rates[name] * mean / scale
 
 
 class Fit:
@@ -118,6 +118,7 @@ class Fit:
         self._rng, self._n_threads = rng, n_threads
         self._sums = {name: ClassLikelihood(machine.space, name) for name in machine.classes}
         self._adam = _Adam()
+        self._prior_scale = machine.prior_scale
         n_candidates = {name: machine.space.classes[name].n_candidates for name in machine.classes}
         biases = {name: float(np.log(len(known[name]) / n_candidates[name])) for name in machine.classes}
         self.parameters = machine.initial(biases, _INITIAL_SCALE, rng)
@@ -181,12 +182,12 @@ class Fit:
                 loss += sums.add_known(programs[name], _within(known[name], batch, weight), buffers[0][name])
                 rates[name] += sums.add_rates(programs[name], batch, weight, [buffer[name] for buffer in buffers], pool) / weight
                 held[name] -= log_known(sums.scores(programs[name], _within(self._validation[name], batch, 1.0))).sum()
+            if not np.isfinite(loss + sum(rates.values())):
+                raise ModelFitError(
+                    f"train: the fit diverged in epoch {len(self.history) + 1}; lower train.learning_rate or raise the weights in train.l2"
+                )
             loss += self._step(_gathered(buffers), rate)
         loss = loss / options.n_batches + sum(rates.values())
-        if not np.isfinite(loss):
-            raise ModelFitError(
-                f"train: the fit diverged in epoch {len(self.history) + 1}; lower train.learning_rate or raise the weights in train.l2"
-            )
         n_held = {name: len(self._validation[name]) for name in held}
         return loss, {name: float(held[name] / n_held[name] + rates[name] / len(known[name])) for name in held if n_held[name]}
 
@@ -207,11 +208,14 @@ class Fit:
         gradient = self.machine.pull_back(self.parameters, gradients)
         penalty = 0.0
         for name, values in self.parameters.items():
-            weight = self._l2(name)
+            weight = self._l2(name) * self._unit(name) ** 2
             gradient[name] = gradient[name] + weight * values
             penalty += weight / 2 * float((values**2).sum())
-        self._adam.step(self.parameters, gradient, rate)
+        self._adam.step(self.parameters, gradient, {name: rate / self._unit(name) for name in gradient})
         return penalty
+
+    def _unit(self, parameter: str) -> float:
+        return self._prior_scale if parameter.endswith(".prior") else 1.0
 
     def _l2(self, parameter: str) -> float:
         kind, _, feature = parameter.partition(".")
