@@ -13,6 +13,7 @@ import tiny
 
 import crcrank
 from crcrank.cli.main import main
+from crcrank.cli.render import show_best
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = ("ingest", "encode", "train", "enumerate", "rank", "validate", "run")
@@ -132,6 +133,20 @@ def test_a_ranking_without_a_file_is_a_table(config, capsys):
     assert "classes:" in printed.err
     assert main(["rank", "model.parquet", "plan.parquet", "--config", str(config), "--require", "U"]) == 0
     assert "(radioactive)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("probability", "shown"), [(0.99951, ">0.999"), (0.9321, "0.932"), (1.2e-5, "0.000")])
+def test_probabilities_have_three_decimals(probability, shown):
+    row = {"rank": 1, "pretty_formula": "NaCl", "ions": ["Na1+", "Cl1-"], "score": 1.0, "radioactive": False, "probability": probability}
+    stream = io.StringIO()
+    show_best({"binary": [row]}, stream)
+    assert f" {shown} " in stream.getvalue()
+
+
+def test_log_lines_have_thousands_separators(tmp_path, capsys):
+    (tmp_path / "many.csv").write_text("formula\n" + "NaCl\n" * 1234)
+    assert main(["ingest", str(tmp_path / "many.csv"), "-o", str(tmp_path / "k.parquet")]) == 0
+    assert ": 1,234 formulas read" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("done")

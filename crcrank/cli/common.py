@@ -90,8 +90,20 @@ class _StderrHandler(logging.Handler):
         sys.stderr.write(self.format(record) + "\n")
 
 
+class _Formatter(logging.Formatter):
+    """Writes whole numbers (``%d``) with thousands separators."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        if not isinstance(record.args, tuple) or not record.args:
+            return super().format(record)
+        shown = [f"{value:,}" if isinstance(value, int) else value for value in record.args]
+        return str(record.msg).replace("%d", "%s") % tuple(shown)
+
+
 def _start_logging(common: Common) -> None:
     logger = logging.getLogger("crcrank")
-    logger.handlers = [_StderrHandler()]
+    handler = _StderrHandler()
+    handler.setFormatter(_Formatter())
+    logger.handlers = [handler]
     logger.propagate = False
     logger.setLevel(logging.ERROR if common.quiet else logging.DEBUG if common.verbose else logging.INFO)

@@ -66,6 +66,10 @@ def _hit_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
+def _probability(value: float) -> str:
+    return ">0.999" if value > 0.999 else f"{value:.3f}"
+
+
 def _best_table(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(title=f"{len(rows)} best, {name}", title_justify="left", header_style="bold")
     table.add_column("", justify="right")
@@ -77,7 +81,7 @@ def _best_table(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
         formula = Text(row["pretty_formula"])
         if row["radioactive"]:
             formula.append(" (radioactive)", style="red")
-        table.add_row(str(row["rank"]), formula, " ".join(row["ions"]), f"{row['score']:.3f}", f"{row['probability']:.3g}")
+        table.add_row(str(row["rank"]), formula, " ".join(row["ions"]), f"{row['score']:.3f}", _probability(row["probability"]))
     return table
 
 
