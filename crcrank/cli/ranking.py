@@ -34,14 +34,17 @@ def _symbols(texts: Sequence[str]) -> tuple[str, ...]:
 
 def print_ranking(common: Common, summary: RankSummary, out: str | None, format: str | None) -> None:  # noqa: A002
     """Print the rows on stdout for ``-``, a table of the best where no file was asked for, and the summary."""
-    from crcrank.cli.render import show_best
+    from crcrank.cli.render import show_best, show_searches
     from crcrank.stages.export import stream_rows
 
+    to_stderr = (out is None and not common.json) or out == "-"
     if out == "-":
         stream_rows(summary.table, format or "csv", sys.stdout)
     elif out is None and not common.json:
         show_best(summary.best, sys.stdout)
-    common.show(summary, to_stderr=(out is None and not common.json) or out == "-")
+    if not common.json and not common.quiet:
+        show_searches(summary.classes, sys.stderr if to_stderr else sys.stdout)
+    common.show(summary, to_stderr=to_stderr)
 
 
 def stdout_or_path(out: str | None, format: str | None) -> Path | None:  # noqa: A002

@@ -16,15 +16,13 @@ from rich.table import Table
 from rich.text import Text
 
 _WIDTH_WITHOUT_TERMINAL = 110
+_ONLY_AS_JSON = {"best", "hits", "classes"}  # people see tables of them
 
 
 def show(summary: Any, *, as_json: bool, stream: TextIO) -> None:
-    """Print the shown fields (``repr``) of a stage's summary.
-
-    A summary may bring ``best`` (rows by class), ``hits`` (rows of a validation); they become tables.
-    """
+    """Print the shown fields (``repr``) of a stage's summary."""
     if as_json:
-        shown = {item.name: _plain(getattr(summary, item.name)) for item in fields(summary) if item.repr or item.name in {"best", "hits"}}
+        shown = {item.name: _plain(getattr(summary, item.name)) for item in fields(summary) if item.repr or item.name in _ONLY_AS_JSON}
         stream.write(json.dumps(shown, ensure_ascii=False, default=str) + "\n")
         return
     for item in fields(summary):
@@ -36,6 +34,18 @@ def show_best(best: Mapping[str, Sequence[Mapping[str, Any]]], stream: TextIO) -
     """Print the best formulas of each class, side by side where there is room."""
     if best:
         _print(stream, Columns([_best_table(name, rows) for name, rows in best.items()], padding=(0, 2)))
+
+
+def show_searches(searches: Mapping[str, Any], stream: TextIO) -> None:
+    """Print how each class was ranked."""
+    table = Table(header_style="bold")
+    table.add_column("class")
+    for heading in ("listed", "candidates", "known candidates", "scored one by one", "seconds", "candidates/s"):
+        table.add_column(heading, justify="right")
+    for name, item in searches.items():
+        counts = (item.n_listed, item.n_candidates, item.n_known, item.n_scored)
+        table.add_row(name, *(f"{n:,}" for n in counts), f"{item.seconds:.1f}", f"{item.candidates_per_second:,}")
+    _print(stream, table)
 
 
 def show_hits(hits: Sequence[Mapping[str, Any]], stream: TextIO) -> None:

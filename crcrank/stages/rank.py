@@ -48,7 +48,7 @@ class ClassFacts:
     n_candidates
         Candidates of the class, all of which the ranking covers.
     n_known
-        Candidates of known formulas; they are not listed.
+        Candidates of known formulas, one for each of their ion assignments; they are not listed.
     n_scored
         Candidates scored one by one; bounds excluded the others.
     seconds, candidates_per_second
@@ -82,7 +82,7 @@ class RankSummary:
         The whole ranking.
     """
 
-    classes: dict[str, ClassFacts]
+    classes: dict[str, ClassFacts] = field(repr=False)
     notes: tuple[str, ...]
     out: Path | None
     best: dict[str, list[dict[str, Any]]] = field(repr=False)
