@@ -287,7 +287,8 @@ def test_several_holdouts_are_united(done, settings, tmp_path):
 def test_reach_counts_every_composition_of_the_holdout(done, settings, tmp_path):
     summary = run_validate(done / "ranking.parquet", [done / "holdout-1.parquet"], tmp_path / "v.parquet", settings=settings)
     reach = summary.reach["holdout"]
-    assert reach["n_holdout"] == reach["n_known"] + sum(reach["reachable"].values()) + sum(reach["out_of_reach"].values())
+    assert reach.n_holdout == reach.n_known + sum(reach.reachable.values()) + sum(reach.out_of_reach.values())
+    assert list(reach.reachable) == ["binary", "ternary"]
     assert any("only 12 formulas are ranked, so k = 1000 is left out" in note for note in summary.notes)
 
 
@@ -344,6 +345,7 @@ def test_a_second_run_does_nothing_and_shows_the_same(copied, monkeypatch):
     assert set(summary.stages.values()) == {UP_TO_DATE}
     assert len(summary.best["ternary"]) == 12
     assert [row["k"] for row in summary.hits] == [5, 10]
+    assert list(summary.reach["holdout"].reachable) == ["binary", "ternary"]
 
 
 def test_each_stage_says_why_it_runs(copied, monkeypatch):

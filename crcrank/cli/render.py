@@ -27,7 +27,7 @@ def show(summary: Any, *, as_json: bool, stream: TextIO) -> None:
         return
     for item in fields(summary):
         if item.repr:
-            stream.writelines(line + "\n" for line in _field_lines(item.name, getattr(summary, item.name)))
+            stream.writelines(line + "\n" for line in _lines(_label(item.name), getattr(summary, item.name)))
 
 
 def show_best(best: Mapping[str, Sequence[Mapping[str, Any]]], stream: TextIO) -> None:
@@ -95,34 +95,27 @@ def _best_table(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _field_lines(name: str, value: Any) -> Iterator[str]:
-    label = _label(name)
+def _lines(label: str, value: Any, indent: str = "") -> Iterator[str]:
+    """Yield a value under its label; what is nested is indented."""
     if value is None or value in ((), {}, []):
         return
-    if isinstance(value, Mapping):
-        yield f"{label}:"
-        yield from (f"  {key}: {_line(item)}" for key, item in value.items())
-    elif isinstance(value, (list, tuple)):
-        yield f"{label}:"
-        yield from (f"  {_line(item)}" for item in value)
-    else:
-        yield f"{label}: {_line(value)}"
-
-
-def _label(name: object) -> str:
-    return str(name).removeprefix("n_").replace("_", " ")
-
-
-def _line(value: Any) -> str:
-    """Return a value in one line."""
-    if is_dataclass(value) and not isinstance(value, type):
-        value = asdict(value)
-    if isinstance(value, Mapping):
-        return ", ".join(
-            f"{_label(key)} ({_line(item)})" if isinstance(item, Mapping) else f"{_label(key)} {_line(item)}" for key, item in value.items()
-        )
     if isinstance(value, (list, tuple)):
-        return ", ".join(_line(item) for item in value)
+        yield f"{indent}{label}:"
+        yield from (f"{indent}  {_text(item)}" for item in value)
+    elif isinstance(value, Mapping) or is_dataclass(value):
+        yield f"{indent}{label}:"
+        parts = value if isinstance(value, Mapping) else {_label(item.name): getattr(value, item.name) for item in fields(value)}
+        for key, item in parts.items():
+            yield from _lines(str(key), item, indent + "  ")
+    else:
+        yield f"{indent}{label}: {_text(value)}"
+
+
+def _label(name: str) -> str:
+    return name.removeprefix("n_").replace("_", " ")
+
+
+def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -20,7 +20,7 @@ from crcrank.stages.enumerate import enumerate_provenance, run_enumerate
 from crcrank.stages.ingest import run_ingest
 from crcrank.stages.rank import best_rows, rank_provenance, run_rank
 from crcrank.stages.train import run_train, train_provenance
-from crcrank.stages.validate import by_count, picture_paths, run_validate, validate_provenance
+from crcrank.stages.validate import Reach, picture_paths, recorded_reach, run_validate, validate_provenance
 
 _log = logging.getLogger(__name__)
 UP_TO_DATE = "up to date"
@@ -47,7 +47,7 @@ class RunSummary:
     stages: dict[str, str]
     best: dict[str, list[dict[str, Any]]] = field(repr=False)
     hits: list[dict[str, Any]] = field(repr=False)
-    reach: dict[str, Any]
+    reach: dict[str, Reach]
     notes: tuple[str, ...]
     out_dir: Path
     pictures: tuple[Path, ...]
@@ -109,7 +109,7 @@ def run_run(
         best = best_rows(read_artifact(chain.ranking, "ranking").table)
         validation = read_artifact(chain.validation, "validation")
     facts = validation.metadata["extra"]
-    reach = {name: item | {"out_of_reach": by_count(item["out_of_reach"])} for name, item in facts["reach"].items()}
+    reach = recorded_reach(facts, chain.space)
     return RunSummary(reasons, best, validation.table.to_pylist(), reach, tuple(facts["notes"]), out_dir, chain.pictures)
 
 
@@ -126,7 +126,7 @@ class _Chain:
         self.holdouts = [out_dir / f"holdout-{i}.parquet" for i in range(1, len(settings.run.holdout) + 1)]
         self._settings, self._classes, self._n_threads = settings, classes, n_threads
         self._common: dict[str, Any] = {"overwrite": True, "progress": progress}
-        self._space: Space = load_space(settings)[0]
+        self.space: Space = load_space(settings)[0]
 
     def steps(self) -> Iterator[_Step]:
         """Yield the stages in order."""
@@ -134,7 +134,7 @@ class _Chain:
         yield self._ingest("ingest known", run.known, self.known)
         for source, out in zip(run.holdout, self.holdouts, strict=True):
             yield self._ingest(f"ingest {out.stem}", [source], out)
-        settings, space = self._settings, self._space
+        settings, space = self._settings, self.space
         shaped: dict[str, Any] = {"settings": settings, "space": space}
         chosen: dict[str, Any] = {"settings": settings, "classes": self._classes}
         yield _Step(

@@ -26,6 +26,26 @@ UNITED = "united"
 
 
 @dataclass(frozen=True)
+class Reach:
+    """How much of a holdout a ranking can reach.
+
+    Parameters
+    ----------
+    n_holdout, n_known
+        Its compositions, and those of them that training saw.
+    reachable
+        Compositions in the space and not known, by class in the order of the space.
+    out_of_reach
+        Why the rest is not reachable, most common reason first.
+    """
+
+    n_holdout: int
+    n_known: int
+    reachable: dict[str, int]
+    out_of_reach: dict[str, int]
+
+
+@dataclass(frozen=True)
 class Holdout:
     """A list of real compositions, and what of it a ranking could have found.
 
@@ -49,14 +69,10 @@ class Holdout:
     reachable: dict[str, frozenset[str]]
     reasons: dict[str, int]
 
-    def reach(self) -> dict[str, Any]:
+    def reach(self) -> Reach:
         """Return how much of the list a ranking can reach, and why not the rest."""
-        return {
-            "n_holdout": len(self.formulas),
-            "n_known": self.n_known,
-            "reachable": {name: len(formulas) for name, formulas in self.reachable.items()},
-            "out_of_reach": by_count(self.reasons),
-        }
+        reachable = {name: len(formulas) for name, formulas in self.reachable.items()}
+        return Reach(len(self.formulas), self.n_known, reachable, by_count(self.reasons))
 
 
 @dataclass(frozen=True)
@@ -68,7 +84,7 @@ class ValidateSummary:
     hits
         Rows of the validation artifact.
     reach
-        By holdout: its size, what was known already, what is reachable per class, and why the rest is not.
+        By holdout.
     notes
         What a reader of the figures should know.
     out, pictures
@@ -76,7 +92,7 @@ class ValidateSummary:
     """
 
     hits: list[dict[str, Any]] = field(repr=False)
-    reach: dict[str, dict[str, Any]]
+    reach: dict[str, Reach]
     notes: tuple[str, ...]
     out: Path
     pictures: tuple[Path, ...]
@@ -171,8 +187,18 @@ def run_validate(
         pictures = picture_paths(out)
         with replacing_all(out, *pictures) as (artifact_path, picture_path, _):
             draw_discovery(curves, picture_path)
-            write_artifact(artifact_path, "validation", columns, replace(provenance, extra={"reach": reach, "notes": notes}))
+            facts = {"reach": {name: asdict(item) for name, item in reach.items()}, "notes": notes}
+            write_artifact(artifact_path, "validation", columns, replace(provenance, extra=facts))
     return ValidateSummary(rows, reach, tuple(notes), out, pictures)
+
+
+def recorded_reach(facts: Mapping[str, Any], space: Space) -> dict[str, Reach]:
+    """Return the reach that a validation's metadata records; their keys are sorted, those returned are in order."""
+    reach = {}
+    for name, item in facts["reach"].items():
+        reachable = {key: item["reachable"][key] for key in space.classes}
+        reach[name] = Reach(item["n_holdout"], item["n_known"], reachable, by_count(item["out_of_reach"]))
+    return reach
 
 
 def picture_paths(out: Path) -> tuple[Path, Path]:
