@@ -220,3 +220,8 @@ def test_run_ends_with_the_best_the_hits_and_the_picture(config, capsys):
     printed = capsys.readouterr()
     assert printed.out.index("12 best, ternary") < printed.out.index("hit rate") < printed.out.index("validation.png")
     assert "train: up to date" in printed.err
+    assert "up to date" not in printed.out
+    assert "results in: ." in printed.out
+    assert "      ternary: " in printed.out
+    assert main(["run", str(config), "--out-dir", ".", "--threads", "1", "--json", "-q"]) == 0
+    assert json.loads(capsys.readouterr().out)["stages"]["train"] == "up to date"

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 _WIDTH_WITHOUT_TERMINAL = 110
-_ONLY_AS_JSON = {"best", "hits", "classes"}  # people see tables of them
+_ONLY_AS_JSON = {"best", "hits", "classes", "stages"}  # people see tables of them, or log lines
 
 
 def show(summary: Any, *, as_json: bool, stream: TextIO) -> None:
@@ -112,7 +112,7 @@ def _lines(label: str, value: Any, indent: str = "") -> Iterator[str]:
 
 
 def _label(name: str) -> str:
-    return name.removeprefix("n_").replace("_", " ")
+    return "results in" if name == "out_dir" else name.removeprefix("n_").replace("_", " ")
 
 
 def _text(value: Any) -> str:

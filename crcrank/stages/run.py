@@ -44,7 +44,7 @@ class RunSummary:
         Where everything lies.
     """
 
-    stages: dict[str, str]
+    stages: dict[str, str] = field(repr=False)  # the log has said it
     best: dict[str, list[dict[str, Any]]] = field(repr=False)
     hits: list[dict[str, Any]] = field(repr=False)
     reach: dict[str, Reach]
