@@ -14,6 +14,7 @@ import tiny
 import crcrank
 from crcrank.cli.main import main
 from crcrank.cli.render import show_best
+from crcrank.config import load_config
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = ("ingest", "encode", "train", "enumerate", "rank", "validate", "run")
@@ -79,12 +80,41 @@ def test_all_commands_are_listed_and_none_else(capsys):
     assert tuple(line.split()[0] for line in listed.splitlines() if line.strip()) == COMMANDS
 
 
-@pytest.mark.parametrize("arguments", [["frobnicate"], ["rank"], ["encode", "a", "--nonsense"], ["rank", "a", "b", "-k", "0"]])
-def test_wrong_usage_ends_with_2(arguments, capsys):
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["frobnicate"], "no such command 'frobnicate'; see crcrank --help"),
+        (["rank"], "missing argument 'MODEL'; see crcrank rank --help"),
+        (["encode", "a", "--nonsense"], "no such option: --nonsense"),
+        (["rank", "a", "b", "-k", "0"], "'-k': wanted a whole number, at least 1, found '0'"),
+        (["rank", "a", "b", "--threads", "two"], "'--threads': wanted a whole number, at least 1, found 'two'"),
+        (["validate", "a", "--holdout", "b", "-k", "5", "-k", "-5"], "'-k': wanted a whole number, at least 1, found '-5'"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_one_line(arguments, message, capsys):
     assert main(arguments) == 2
     printed = capsys.readouterr()
-    assert "Traceback" not in printed.err
+    assert printed.err.startswith("crcrank: error: ")
+    assert message in printed.err
+    assert printed.err.count("\n") == 1
     assert not printed.out
+
+
+def test_without_a_command_there_is_help(capsys):
+    assert main([]) == 2
+    assert "Commands:" in capsys.readouterr().err
+
+
+def test_help_speaks_of_files_and_numbers_and_tells_the_defaults(capsys):
+    settings = load_config()
+    assert main(["rank", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert f"{settings.rank.k} if left out" in text
+    assert "<" not in text.split("Options:")[1]
+    assert all(option in text for option in ("--known FILE", "-k N", "--require SYMBOL", "--max-coefficient N"))
+    assert main(["validate", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "{}, {}, {} and {} if left out".format(*settings.validation.k) in text
 
 
 def test_the_six_stages_one_by_one(config, tmp_path, monkeypatch, capsys):

@@ -10,10 +10,9 @@ import typer
 
 from crcrank import __version__
 from crcrank.cli.cite import print_citation
-from crcrank.cli.common import Common, with_common
+from crcrank.cli.common import Common, whole_number, with_common
 
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="File to write.")]
-Symbols = Annotated[list[str] | None, typer.Option(metavar="SYMBOL", help="Element; repeatable, or several joined by commas.")]
 
 app = typer.Typer(
     add_completion=False,  # its options would do the same
@@ -50,9 +49,9 @@ def _crcrank(
 def ingest(
     common: Common,
     *,
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Files of formulas; - reads stdin.")],
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Files of formulas; - reads stdin.")],
     out: Out = Path("known.parquet"),
-    format: Annotated[str | None, typer.Option(help="Format of the files; detected if left out.")] = None,  # noqa: A002
+    format: Annotated[str | None, typer.Option(metavar="NAME", help="Format of the files; detected if left out.")] = None,  # noqa: A002
     formula_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the formulas.")] = None,
     id_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the entries' ids.")] = None,
     year_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the years.")] = None,
@@ -76,7 +75,7 @@ def ingest(
 @with_common
 def encode(
     common: Common,
-    known: Annotated[Path, typer.Argument(help="Known compositions, from ingest.")],
+    known: Annotated[Path, typer.Argument(metavar="KNOWN", help="Known compositions, from ingest.")],
     out: Out = Path("encoded.parquet"),
 ) -> None:
     """Place compositions in the candidate space.
@@ -96,7 +95,7 @@ def encode(
 @with_common
 def train(
     common: Common,
-    encoded: Annotated[Path, typer.Argument(help="Known compositions in the space, from encode.")],
+    encoded: Annotated[Path, typer.Argument(metavar="ENCODED", help="Known compositions in the space, from encode.")],
     out: Out = Path("model.parquet"),
 ) -> None:
     """Fit the model to known compositions.
@@ -126,7 +125,9 @@ def enumerate_(
     common: Common,
     out: Out = Path("plan.parquet"),
     write: Annotated[bool, typer.Option("--write", help="Write the candidates too, to FILE.candidates.parquet.")] = False,
-    max_candidates: Annotated[int | None, typer.Option(min=1, help="Refuse to write more than this; 50 million if left out.")] = None,
+    max_candidates: Annotated[
+        int | None, typer.Option(metavar="N", parser=whole_number(1), help="Refuse to write more than this; 50 million if left out.")
+    ] = None,
 ) -> None:
     """Describe the whole candidate space.
 
@@ -154,20 +155,32 @@ def enumerate_(
 def rank(
     common: Common,
     *,
-    model: Annotated[Path, typer.Argument(help="Model, from train.")],
-    plan: Annotated[Path, typer.Argument(help="Plan of the space, from enumerate.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model, from train.")],
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="Plan of the space, from enumerate.")],
     out: Annotated[
         str | None, typer.Option("--out", "-o", metavar="FILE", help="Parquet, .csv or .jsonl file; - is stdout; a table if left out.")
     ] = None,
-    known: Annotated[Path | None, typer.Option(help="Known compositions, which are not listed.")] = None,
-    k: Annotated[int | None, typer.Option("-k", min=1, help="Formulas to list per class.")] = None,
-    format: Annotated[str | None, typer.Option(help="parquet, csv or jsonl; by the suffix of FILE if left out.")] = None,  # noqa: A002
-    require: Symbols = None,
-    allow: Symbols = None,
-    exclude: Symbols = None,
-    anion: Symbols = None,
+    known: Annotated[Path | None, typer.Option(metavar="FILE", help="Known compositions, which are not listed.")] = None,
+    k: Annotated[
+        int | None, typer.Option("-k", metavar="N", parser=whole_number(1), help="Formulas to list per class; 3000 if left out.")
+    ] = None,
+    format: Annotated[str | None, typer.Option(metavar="NAME", help="parquet, csv or jsonl; by the suffix of FILE if left out.")] = None,  # noqa: A002
+    require: Annotated[
+        list[str] | None, typer.Option(metavar="SYMBOL", help="Only formulas that hold this element; repeat, or join by commas.")
+    ] = None,
+    allow: Annotated[
+        list[str] | None, typer.Option(metavar="SYMBOL", help="Only formulas of such elements; repeat, or join by commas.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="SYMBOL", help="No formulas that hold this element; repeat, or join by commas.")
+    ] = None,
+    anion: Annotated[
+        list[str] | None, typer.Option(metavar="SYMBOL", help="Only formulas with this anion; of several (S,Se), any one will do.")
+    ] = None,
     system: Annotated[str | None, typer.Option(metavar="A-B-C", help="Only this chemical system, such as Ba-Ti-O.")] = None,
-    max_coefficient: Annotated[int | None, typer.Option(min=1, help="Largest coefficient.")] = None,
+    max_coefficient: Annotated[
+        int | None, typer.Option(metavar="N", parser=whole_number(1), help="Largest coefficient; that of the class if left out.")
+    ] = None,
     exclude_radioactive: Annotated[bool, typer.Option("--exclude-radioactive", help="No elements without a stable isotope.")] = False,
     exhaustive: Annotated[bool, typer.Option("--exhaustive", help="Score every candidate one by one; the result is the same.")] = False,
 ) -> None:
@@ -203,11 +216,21 @@ def rank(
 @with_common
 def validate(
     common: Common,
-    ranking: Annotated[Path, typer.Argument(help="Ranking, from rank.")],
-    holdout: Annotated[list[Path], typer.Option(help="Real compositions that training never saw, from ingest; repeatable.")],
+    ranking: Annotated[Path, typer.Argument(metavar="RANKING", help="Ranking, from rank.")],
+    holdout: Annotated[
+        list[Path], typer.Option(metavar="FILE", help="Real compositions that training never saw, from ingest; repeatable.")
+    ],
     out: Out = Path("validation.parquet"),
-    known: Annotated[Path | None, typer.Option(help="Known compositions; those of the ranking if left out.")] = None,
-    k: Annotated[list[int] | None, typer.Option("-k", min=1, help="Number of recommendations to examine; repeatable.")] = None,
+    known: Annotated[Path | None, typer.Option(metavar="FILE", help="Known compositions; those of the ranking if left out.")] = None,
+    k: Annotated[
+        list[int] | None,
+        typer.Option(
+            "-k",
+            metavar="N",
+            parser=whole_number(1),
+            help="Recommendations to examine; repeatable; 20, 100, 1000 and 3000 if left out.",
+        ),
+    ] = None,
 ) -> None:
     """Count the hits of a ranking in holdouts.
 

@@ -21,16 +21,29 @@ if TYPE_CHECKING:
     from crcrank.config import Settings
 
 
+def whole_number(at_least: int) -> Callable[[str], int]:
+    """Return a parser of numbers on the command line."""
+
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or int(text) < at_least:
+            raise typer.BadParameter(f"wanted a whole number, at least {at_least}, found {text!r}")
+        return int(text)
+
+    return parse
+
+
 @dataclass(frozen=True)
 class Common:
     """The values of the common options."""
 
-    config: Annotated[Path | None, typer.Option(help="TOML file; what it leaves out is as in the packaged default.")] = None
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="TOML file; what it leaves out is as in the packaged default.")] = None
     classes: Annotated[
         list[str] | None, typer.Option("--class", metavar="NAME", help="Composition class (repeatable); all if left out.")
     ] = None
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads; all cores at hand if left out.")] = None
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of all random numbers, instead of the configuration's.")] = None
+    threads: Annotated[int | None, typer.Option(metavar="N", parser=whole_number(1), help="Threads; all cores at hand if left out.")] = None
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", parser=whole_number(0), help="Seed of all random numbers, instead of the configuration's.")
+    ] = None
     force: Annotated[bool, typer.Option("--force", help="Replace output that exists.")] = False
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False

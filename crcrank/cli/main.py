@@ -7,8 +7,10 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
+from typing import Any
 
 from crcrank.cli.outcome import exit_status
+from crcrank.errors import ConfigError
 
 _TERMINATED = 143
 
@@ -27,13 +29,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    import typer
+
     from crcrank.cli.app import app
 
+    usage_error: type[Exception] = typer.BadParameter.mro()[1]  # Typer exports no name for it
     try:
-        app(arguments, prog_name="crcrank")
+        return app(arguments, prog_name="crcrank", standalone_mode=False) or 0
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(bool(end.code))
-    return 0
+    except usage_error as error:
+        return _explain(error)
+
+
+def _explain(error: Any) -> int:
+    """Say in one line what is wrong with the command line; all of the help where it is empty."""
+    message: str = error.format_message()
+    if "\n" in message:
+        sys.stderr.write(f"{message}\n")
+        return ConfigError.exit_status
+    command = error.ctx.command_path if error.ctx else "crcrank"
+    raise ConfigError(f"{message[0].lower()}{message[1:].rstrip('.')}; see {command} --help") from error
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  (the signature of a signal handler)
