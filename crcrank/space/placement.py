@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from crcrank.chem.ions import Ion, IonTable
 from crcrank.space.space import Candidates, Space
+
+_NOT_TABLED = "element not in the ion table"
 
 
 @dataclass(frozen=True)
@@ -70,34 +72,51 @@ class Placer:
         self._frequency = {ion: table.frequency(ion) for ion in (*ions.cations, *ions.anions)}
         self._class_by_n = {item.composition_class.n_cations + 1: name for name, item in space.classes.items()}
 
-    def place(self, compositions: Sequence[tuple[Sequence[str], Sequence[int]]]) -> tuple[dict[str, Placements], dict[int, str]]:
+    def place(
+        self, compositions: Sequence[tuple[Sequence[str], Sequence[int]]], classes: Collection[str] | None = None
+    ) -> tuple[dict[str, Placements], dict[int, str]]:
         """Place compositions, given as (elements, amounts).
+
+        Parameters
+        ----------
+        classes
+            Classes to place in; all of the space if left out.
 
         Returns
         -------
         tuple
             Placements by class name, and the reason by index for each composition that has no place.
         """
-        rows: dict[str, list[tuple[int, _Assignment]]] = {name: [] for name in self._space.classes}
-        for i, (elements, amounts) in enumerate(compositions):
-            name = self._class_by_n.get(len(elements))
-            if name is not None:
-                rows[name].extend((i, item) for item in self._assignments(elements, amounts))
-        placements = {name: self._located(name, items) for name, items in rows.items()}
+        chosen = self._space.classes if classes is None else classes
+        placements = self.places(compositions, chosen)
         placed = {int(i) for item in placements.values() for i in item.composition}
-        outside = {i: self._reason(*pair) for i, pair in enumerate(compositions) if i not in placed}
+        outside = {i: self._reason(*pair, chosen) for i, pair in enumerate(compositions) if i not in placed}
         return placements, outside
 
+    def places(self, compositions: Sequence[tuple[Sequence[str], Sequence[int]]], classes: Collection[str]) -> dict[str, Placements]:
+        """Return the placements in each of the classes; others cost no time."""
+        rows: dict[str, list[tuple[int, _Assignment]]] = {name: [] for name in self._space.classes if name in classes}
+        for i, (elements, amounts) in enumerate(compositions):
+            items = rows.get(self._class_by_n.get(len(elements), ""))
+            if items is not None:
+                items.extend((i, item) for item in self._assignments(elements, amounts))
+        return {name: self._located(name, items) for name, items in rows.items()}
+
     def _assignments(self, elements: Sequence[str], amounts: Sequence[int]) -> Iterator[_Assignment]:
-        for position, element in enumerate(elements):
-            others = [(e, n) for j, (e, n) in enumerate(zip(elements, amounts, strict=True)) if j != position]
-            choices = [self._states.get(e, ()) for e, _ in others]
-            for anion in self._anions.get(element, ()):
-                wanted = -anion.oxidation_state * amounts[position]
-                for states in itertools.product(*choices):
-                    if sum(ion.oxidation_state * n for ion, (_, n) in zip(states, others, strict=True)) == wanted:
-                        cations = tuple((ion, n) for ion, (_, n) in zip(states, others, strict=True))
-                        yield _Assignment(cations, anion, amounts[position])
+        pairs = list(zip(elements, amounts, strict=True))
+        for position, (element, amount) in enumerate(pairs):
+            anions = self._anions.get(element)
+            if anions is None:
+                continue
+            others = pairs[:position] + pairs[position + 1 :]
+            if any(e not in self._states for e, _ in others):
+                continue
+            choices = [[(ion.oxidation_state * n, ion, n) for ion in self._states[e]] for e, n in others]
+            for states in itertools.product(*choices):
+                charge = sum(state[0] for state in states)
+                for anion in anions:
+                    if charge == -anion.oxidation_state * amount:
+                        yield _Assignment(tuple((ion, n) for _, ion, n in states), anion, amount)
 
     def _located(self, name: str, items: list[tuple[int, _Assignment]]) -> Placements:
         item = self._space.classes[name].composition_class
@@ -118,23 +137,25 @@ class Placer:
             value *= self._frequency[ion]
         return value
 
-    def _reason(self, elements: Sequence[str], amounts: Sequence[int]) -> str:
+    def _reason(self, elements: Sequence[str], amounts: Sequence[int], classes: Collection[str]) -> str:
         name = self._class_by_n.get(len(elements))
         unknown = [e for e in elements if e not in self._states and e not in self._anions]
         if unknown:
-            return f"element not in the ion table: {unknown[0]}"
+            return f"{_NOT_TABLED}: {unknown[0]}"
         if not any(e in self._anions for e in elements):
             return "no anion (intermetallic)"
         if name is None:
-            return f"no class with {len(elements)} elements"
+            return f"{len(elements)} {'element' if len(elements) == 1 else 'elements'}: no such class in this space"
+        if name not in classes:
+            return f"class not asked for ({name})"
         if next(self._assignments(elements, amounts), None) is not None:
             limit = self._space.classes[name].composition_class.max_coefficient
             return f"coefficient above {limit} ({name})"
-        if sum(e in self._anions for e in elements) > 1:
-            return "two or more anions"
-        return "no neutral assignment of the tabled oxidation states"
+        several = sum(e in self._anions for e in elements) > 1
+        return "two or more anions" if several else "no neutral assignment of the tabled oxidation states"
 
 
 def count_reasons(outside: dict[int, str]) -> dict[str, int]:
-    """Return how many compositions lie outside for each reason, most frequent first."""
-    return dict(sorted(Counter(outside.values()).items(), key=lambda pair: (-pair[1], pair[0])))
+    """Return how many compositions lie outside for each reason, most frequent first; elements not in the ion table count as one."""
+    counts = Counter(_NOT_TABLED if reason.startswith(_NOT_TABLED) else reason for reason in outside.values())
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))

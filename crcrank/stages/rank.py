@@ -227,7 +227,7 @@ class _Ranker:
     def rank_all(self, programs: dict[str, PairwiseProgram]) -> tuple[pa.Table, dict[str, ClassFacts]]:
         """Return the rows and facts of all classes."""
         rows, facts = [], {}
-        placements, _ = Placer(self.space, self.ions).place(self.known)
+        placements = Placer(self.space, self.ions).places(self.known, programs)
         for name, program in programs.items():
             ranked, facts[name] = self._rank_class(name, program, len(placements[name].candidate_id))
             rows.append(self._rows(name, ranked))
