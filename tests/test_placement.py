@@ -73,14 +73,27 @@ def test_the_likelier_of_two_assignments_is_best(space, placer, table):
         (("H", "O"), (2, 1), "element not in the ion table: H"),
         (("Al", "Ni"), (1, 1), "no anion (intermetallic)"),
         (("Fe",), (1,), "no anion (intermetallic)"),
-        (("O",), (1,), "no class with 1 elements"),
-        (("Al", "K", "O", "Si"), (1, 1, 8, 3), "no class with 4 elements"),
+        (("O",), (1,), "1 element: no such class in this space"),
+        (("Al", "K", "O", "Si"), (1, 1, 8, 3), "4 elements: no such class in this space"),
     ],
 )
 def test_what_has_no_place_has_a_reason(placer, elements, amounts, reason):
     placements, outside = placer.place([(("Cl", "Na"), (1, 1)), (elements, amounts)])
     assert outside == {1: reason}
     assert placements["binary"].composition.tolist() == [0]
+
+
+def test_classes_that_are_not_asked_for_hold_nothing(placer):
+    compositions = [(("Cl", "Na"), (1, 1)), (("Na", "O", "W"), (2, 25, 8)), (("Ba", "O", "Ti"), (1, 3, 1)), (("Al", "Mg", "Ni"), (1, 1, 1))]
+    placements, outside = placer.place(compositions, ["binary"])
+    assert list(placements) == ["binary"]
+    assert outside == {1: "class not asked for (ternary)", 2: "class not asked for (ternary)", 3: "no anion (intermetallic)"}
+    assert placer.places(compositions, ["ternary"])["ternary"].composition.tolist() == [2]
+
+
+def test_elements_outside_the_table_count_as_one_reason():
+    outside = {0: "element not in the ion table: H", 1: "element not in the ion table: Xe", 2: "no anion (intermetallic)"}
+    assert count_reasons(outside) == {"element not in the ion table": 2, "no anion (intermetallic)": 1}
 
 
 def test_reasons_are_counted_most_frequent_first():

@@ -62,7 +62,7 @@ def test_encode_places_or_names_the_reason(done, settings, tmp_path):
     assert {row["formula"] for row in known} == {row["formula"] for row in encoded} | {row["formula"] for row in outside}
     assert (summary.n_in, summary.n_encoded, summary.n_outside) == (len(known), len(encoded), len(outside))
     assert {row["formula"]: row["reason"] for row in outside} == {
-        "BaClFeO": "no class with 4 elements",
+        "BaClFeO": "4 elements: no such class in this space",
         "CNaO3": "element not in the ion table: C",
         "FeTi": "no anion (intermetallic)",
         "Na4O": "no neutral assignment of the tabled oxidation states",
@@ -85,7 +85,7 @@ def test_encode_says_what_its_rows_are(settings, tmp_path):
 def test_encode_of_chosen_classes_lists_the_others(done, settings, tmp_path):
     summary = run_encode(done / "known.parquet", tmp_path / "e.parquet", settings=settings, classes=["binary"])
     assert list(summary.classes) == ["binary"]
-    assert summary.reasons["class not asked for: ternary"] > 10
+    assert summary.reasons["class not asked for (ternary)"] > 10
 
 
 def test_encode_refuses_what_lies_outside_altogether(settings, tmp_path):

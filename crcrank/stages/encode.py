@@ -91,10 +91,8 @@ def run_encode(
         provenance = encode_provenance(known, settings=settings, space=space, classes=classes)
         chosen: list[str] = provenance.config["classes"]
         progress.start("encode", table.num_rows, "compositions")
-        placements, reasons = Placer(space, ions).place(read_compositions(table))
+        placements, reasons = Placer(space, ions).place(read_compositions(table), chosen)
         progress.advance(table.num_rows)
-        for name in [name for name in placements if name not in chosen]:
-            reasons |= dict.fromkeys(map(int, placements.pop(name).composition), f"class not asked for: {name}")
         counts = {name: len(np.unique(item.composition)) for name, item in placements.items()}
         summary = EncodeSummary(
             table.num_rows, sum(counts.values()), len(reasons), counts, count_reasons(reasons), out, sibling(out, "outside")

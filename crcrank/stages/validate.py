@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -72,7 +71,7 @@ class Holdout:
     def reach(self) -> Reach:
         """Return how much of the list a ranking can reach, and why not the rest."""
         reachable = {name: len(formulas) for name, formulas in self.reachable.items()}
-        return Reach(len(self.formulas), self.n_known, reachable, by_count(self.reasons))
+        return Reach(len(self.formulas), self.n_known, reachable, self.reasons)
 
 
 @dataclass(frozen=True)
@@ -96,14 +95,6 @@ class ValidateSummary:
     notes: tuple[str, ...]
     out: Path
     pictures: tuple[Path, ...]
-
-
-def by_count(reasons: Mapping[str, int]) -> dict[str, int]:
-    """Return reasons without their particulars (what follows a colon), most frequent first."""
-    counts: Counter[str] = Counter()
-    for reason, count in reasons.items():
-        counts[reason.partition(":")[0]] += count
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def validate_provenance(
@@ -171,7 +162,7 @@ def run_validate(
         placer = Placer(space, ions)
         known_table = read_artifact(known, "known").table if known else None
         known_formulas = frozenset(known_table["formula"].to_pylist()) if known_table else frozenset()
-        placed_known = placer.place(read_compositions(known_table) if known_table else [])[0]
+        placed_known = placer.places(read_compositions(known_table) if known_table else [], chosen)
         n_unknown = {name: space.classes[name].n_candidates - len(placed_known[name].candidate_id) for name in chosen}
         progress.advance()
         reached = [_holdout(name, item, placer, known_formulas) for name, item in zip(_names(lists), lists, strict=True)]
@@ -197,7 +188,8 @@ def recorded_reach(facts: Mapping[str, Any], space: Space) -> dict[str, Reach]:
     reach = {}
     for name, item in facts["reach"].items():
         reachable = {key: item["reachable"][key] for key in space.classes}
-        reach[name] = Reach(item["n_holdout"], item["n_known"], reachable, by_count(item["out_of_reach"]))
+        reasons = dict(sorted(item["out_of_reach"].items(), key=lambda pair: (-pair[1], pair[0])))
+        reach[name] = Reach(item["n_holdout"], item["n_known"], reachable, reasons)
     return reach
 
 
