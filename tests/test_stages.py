@@ -15,6 +15,7 @@ from crcrank.chem.formula import parse_formula
 from crcrank.config import load_config
 from crcrank.errors import ArtifactError, ConfigError, InputDataError, OutputError, OutputHeldError
 from crcrank.stages import run as run_stage
+from crcrank.stages.common import filters_in_words
 from crcrank.stages.encode import run_encode
 from crcrank.stages.enumerate import run_enumerate
 from crcrank.stages.export import write_rows
@@ -109,6 +110,7 @@ def test_plan_adds_up(settings, tmp_path):
         first += row["n_candidates"]
     assert first == summary.n_candidates == sum(summary.classes.values())
     assert summary.n_blocks == len(plan)
+    assert (summary.n_written, summary.candidates) == (None, None)
 
 
 def test_written_candidates_are_the_space(config, settings, tmp_path):
@@ -192,6 +194,13 @@ def test_filters(done, settings):
     assert formulas(anions=("S",)) == kept(lambda elements, _: "S" in elements)
     assert formulas(max_coefficient=2) == kept(lambda _, row: max(row["coefficients"]) <= 2)
     assert formulas(exclude_radioactive=True) == kept(lambda _, row: not row["radioactive"])
+
+
+def test_filters_are_said_in_words(done, settings):
+    summary = rank(done, with_rank(settings, require=("Na",), anions=("S", "O"), exclude_radioactive=True), k=1)
+    assert "filters: require Na; anion S or O; no radioactive elements" in summary.notes
+    words = filters_in_words({"allow": ["Ba", "Ti", "O"], "exclude": ["U"], "max_coefficient": 4})
+    assert words == "only Ba, Ti and O; no U; coefficients up to 4"
 
 
 def test_fewer_formulas_than_k_are_all_listed_and_said(config, done, settings):
@@ -295,7 +304,7 @@ def test_reach_counts_every_composition_of_the_holdout(done, settings, tmp_path)
 def test_a_filtered_ranking_is_said_to_be_one(done, settings, tmp_path):
     rank(done, with_rank(settings, exclude=("U",)), tmp_path / "r.parquet")
     summary = run_validate(tmp_path / "r.parquet", [done / "holdout-1.parquet"], tmp_path / "v.parquet", settings=settings)
-    assert any("the ranking was filtered (exclude = ['U'])" in note for note in summary.notes)
+    assert any("the ranking was filtered (no U);" in note for note in summary.notes)
 
 
 def test_what_validate_refuses(done, settings, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,24 @@ def chosen_classes(classes: Sequence[str] | None, available: Sequence[str], sett
         if name not in available:
             raise ConfigError(f"--class: {name!r} is not among the classes at hand ({', '.join(available)}); train it first")
     return tuple(name for name in settings.space.classes if name in (classes or available))
+
+
+def filters_in_words(filters: Mapping[str, Any]) -> str:
+    """Return the conditions of a ranking, by their names in the settings, as a person would say them."""
+    words: dict[str, Callable[[Any], str]] = {
+        "require": lambda symbols: f"require {_enumerated(symbols, 'and')}",
+        "allow": lambda symbols: f"only {_enumerated(symbols, 'and')}",
+        "exclude": lambda symbols: f"no {_enumerated(symbols, 'or')}",
+        "anions": lambda symbols: f"anion {_enumerated(symbols, 'or')}",
+        "max_coefficient": "coefficients up to {}".format,
+        "exclude_radioactive": lambda _: "no radioactive elements",
+    }
+    return "; ".join(words[name](value) for name, value in filters.items() if value)
+
+
+def _enumerated(symbols: Sequence[str], last: str) -> str:
+    *first, final = symbols
+    return f"{', '.join(first)} {last} {final}" if first else final
 
 
 def read_compositions(table: pa.Table) -> Compositions:

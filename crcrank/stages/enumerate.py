@@ -37,7 +37,7 @@ class EnumerateSummary:
     classes
         Candidates by class.
     n_written
-        Candidates written out one by one.
+        Candidates written out one by one, None if that was not asked for.
     out, candidates
         The plan, and the candidates if they were asked for.
     """
@@ -45,7 +45,7 @@ class EnumerateSummary:
     n_candidates: int
     n_blocks: int
     classes: dict[str, int]
-    n_written: int
+    n_written: int | None
     out: Path
     candidates: Path | None
 
@@ -101,7 +101,7 @@ def run_enumerate(
                 _write_candidates(temporaries[1], space, chosen, provenance, progress)
     n_blocks = sum(item.n_blocks for item in space.classes.values())
     _log.debug("%s: %d blocks, %d candidates", out, n_blocks, space.n_candidates)
-    return EnumerateSummary(space.n_candidates, n_blocks, sizes, n_written, out, paths[1] if write else None)
+    return EnumerateSummary(space.n_candidates, n_blocks, sizes, n_written if write else None, out, paths[1] if write else None)
 
 
 def _check_room(out: Path, n_candidates: int, max_candidates: int) -> None:

@@ -30,7 +30,7 @@ from crcrank.ranking.filters import ElementFilter, SearchFilter, search_filter
 from crcrank.ranking.search import rank_class
 from crcrank.space.placement import Placer
 from crcrank.space.space import Space
-from crcrank.stages.common import Compositions, candidate_columns, chosen_classes, load_space, read_compositions
+from crcrank.stages.common import Compositions, candidate_columns, chosen_classes, filters_in_words, load_space, read_compositions
 from crcrank.stages.export import check_format, write_rows
 
 _log = logging.getLogger(__name__)
@@ -288,5 +288,5 @@ def _notes(rank: RankSettings, known: Path | None, classes: Sequence[str], facts
         if item.n_listed < item.k
     ]
     if filters := filters_in_use(rank):
-        notes.append("filters in use: " + ", ".join(f"{key} = {value}" for key, value in filters.items()))
+        notes.append(f"filters: {filters_in_words(filters)}")
     return notes

@@ -18,7 +18,7 @@ from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.report.discovery import DiscoveryCurve, draw_discovery
 from crcrank.space.placement import Placer, count_reasons
 from crcrank.space.space import Space
-from crcrank.stages.common import chosen_classes, load_space, read_compositions, replacing_all
+from crcrank.stages.common import chosen_classes, filters_in_words, load_space, read_compositions, replacing_all
 
 _log = logging.getLogger(__name__)
 UNITED = "united"
@@ -126,6 +126,9 @@ def run_validate(
     progress: ProgressSink | None = None,
 ) -> ValidateSummary:
     """Count the hits of a ranking in each holdout, and in all of them united; draw the discovery curves beside ``out``.
+
+    Hits and reachable compositions are formulas. ``n_unknown``, over which the base rate is taken, counts candidates: a formula
+    has one for each of its ion assignments.
 
     Parameters
     ----------
@@ -291,6 +294,5 @@ def _formulas_by_class(ranking: Artifact) -> dict[str, list[str]]:
 def _ranking_notes(ranking: Artifact, known: Path | None) -> list[str]:
     notes = [] if known else ["the ranking left out no known compositions, and no --known list was given"]
     if filters := ranking.metadata["extra"]["filters"]:
-        shown = ", ".join(f"{key} = {value}" for key, value in filters.items())
-        notes.append(f"the ranking was filtered ({shown}); recall and base rate still count the whole class")
+        notes.append(f"the ranking was filtered ({filters_in_words(filters)}); recall and base rate still count the whole class")
     return notes
