@@ -33,6 +33,11 @@ if not numba.config.CACHE_DIR:
 _SUM_FLAGS = {"contract", "reassoc", "nsz", "arcp"}
 
 
+def is_compiled() -> bool:
+    """Return whether kernels of these sources and versions were compiled on this machine before."""
+    return any(Path(numba.config.CACHE_DIR).glob("**/*.nbi"))
+
+
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a kernel with strict floating point, without the GIL, cached on disk."""
     return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
