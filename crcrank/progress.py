@@ -34,7 +34,7 @@ class _RichProgress:
         self._task: int | None = None
 
     def start(self, label: str, total: float, unit: str) -> None:
-        self._task = self._bars.add_task(label, total=total, unit=unit, note="")  # type: ignore[attr-defined]
+        self._task = self._bars.add_task(f"{label} ({unit})", total=total, note="")  # type: ignore[attr-defined]
 
     def advance(self, amount: float = 1, note: str = "") -> None:
         if self._task is not None:
@@ -56,23 +56,23 @@ def progress_bars(*, quiet: bool = False) -> Iterator[ProgressSink]:
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.table import Column
     from rich.text import Text
 
     class RateColumn(ProgressColumn):
         def render(self, task: object) -> Text:
             speed = getattr(task, "speed", None)
-            unit = getattr(task, "fields", {}).get("unit", "")
-            return Text(f"{_scaled(speed)}{unit}/s" if speed else "", style="cyan")
+            return Text(f"{_scaled(speed)}/s" if speed else "", style="cyan", no_wrap=True)
 
     columns = (
-        TextColumn("{task.description:<22}"),
-        BarColumn(bar_width=28),
+        TextColumn("{task.description}", table_column=Column(min_width=15, no_wrap=True)),
+        BarColumn(bar_width=18),
         TextColumn("{task.percentage:>3.0f} %"),
         RateColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
     )
     with Progress(*columns, console=Console(stderr=True), transient=False) as bars:
         yield _RichProgress(bars)
