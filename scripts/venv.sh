@@ -1,4 +1,4 @@
-# Sourced by the other scripts: `use_venv` makes or reuses .venv and puts it first on PATH.
+# Sourced by the other scripts: `use_venv [EXTRA]` makes or reuses .venv and puts it first on PATH.
 # shellcheck shell=bash
 
 is_new_enough() {
@@ -24,14 +24,15 @@ make_venv() {
     "$python" -m venv .venv
 }
 
+# install_project [EXTRA]: into .venv, unless it holds this pyproject.toml's packages already. Byte code is left to the first import.
 install_project() {
-    local installed=.venv/installed-pyproject.toml
-    if cmp -s pyproject.toml "$installed"; then
+    local extra=${1:-}
+    if cmp -s pyproject.toml ".venv/installed-$extra" || cmp -s pyproject.toml .venv/installed-test; then
         return
     fi
-    echo "installing crcrank and its test tools into .venv; the first time this takes some minutes" >&2
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --editable '.[test]' || return 1
-    cp pyproject.toml "$installed"
+    echo "installing crcrank${extra:+ and its $extra tools} into .venv; the first time this takes a minute or more" >&2
+    .venv/bin/python -m pip install --quiet --no-compile --disable-pip-version-check --no-input --editable ".${extra:+[$extra]}" || return 1
+    cp pyproject.toml ".venv/installed-$extra"
 }
 
 use_venv() {
@@ -42,7 +43,7 @@ use_venv() {
         echo "error: .venv does not hold a working Python 3.11 or newer; remove it and try again" >&2
         return 1
     fi
-    install_project || return 1
+    install_project "$@" || return 1
     PATH="$PWD/.venv/bin:$PATH"
     export PATH
 }

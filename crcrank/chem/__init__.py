@@ -1,1 +1,1 @@
-"""Formulas, ions and elemental properties: the only room that imports pymatgen."""
+"""Formulas, ions and elemental properties: the only room that may import pymatgen (so far only tests and scripts do)."""
