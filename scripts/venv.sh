@@ -24,14 +24,14 @@ make_venv() {
     "$python" -m venv .venv
 }
 
-# install_project [EXTRA]: into .venv, unless it holds this pyproject.toml's packages already. Byte code is left to the first import.
+# install_project [EXTRA]: into .venv, unless it holds this pyproject.toml's packages already.
 install_project() {
     local extra=${1:-}
     if cmp -s pyproject.toml ".venv/installed-$extra" || cmp -s pyproject.toml .venv/installed-test; then
         return
     fi
     echo "installing crcrank${extra:+ and its $extra tools} into .venv; the first time this takes a minute or more" >&2
-    .venv/bin/python -m pip install --quiet --no-compile --disable-pip-version-check --no-input --editable ".${extra:+[$extra]}" || return 1
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --editable ".${extra:+[$extra]}" || return 1
     cp pyproject.toml ".venv/installed-$extra"
 }
 
