@@ -95,17 +95,14 @@ def _fill_factors(program, blocks, b, work):
 
 @sum_kernel
 def _contract_two(sizes, work):
-    """Fill the unary and pair sums of a block of two slots; return the sum of its products."""
+    """Fill the unary and pair sums of a block of two slots."""
     factors, sums = matrix(work.pair[0, 1], sizes[0], sizes[1]), matrix(work.pair_sum[0, 1], sizes[0], sizes[1])
-    total = 0.0
     for i in range(sizes[0]):
         for j in range(sizes[1]):
             term = work.unary[0, i] * factors[i, j] * work.unary[1, j]
             sums[i, j] = term
             work.unary_sum[0, i] += term
             work.unary_sum[1, j] += term
-        total += work.unary_sum[0, i]
-    return total
 
 
 @sum_kernel

@@ -2,7 +2,7 @@
 
 The last two slots of a block form a tile: with the earlier slots fixed, the score of cations ``k`` and ``l`` is
 ``left[k] + right[l] + pair[k, l]``, one addition and one comparison. A bound on a row of the tile (``left[k]`` plus the
-largest ``right`` plus the row's largest ``pair``) or on the whole tile excludes what cannot reach the threshold.
+largest ``right`` plus the row's largest ``pair``) excludes what cannot reach the threshold.
 """
 
 from __future__ import annotations
