@@ -59,11 +59,9 @@ class L2Settings(_Section):
     weights: float = Field(ge=0)
 
 
-class TrainSettings(_Section):
-    """The model and how it is fitted."""
+class FMSettings(_Section):
+    """A Factorization Machine and how it is fitted."""
 
-    model: Literal["fm"]
-    classes: tuple[str, ...]
     features: tuple[Literal["ion", "stoichiometry", "cation_anion", "ion_coefficient", "prior"], ...] = Field(min_length=1)
     n_factors: int = Field(ge=0)
     prior_components: int = Field(ge=0)
@@ -73,7 +71,16 @@ class TrainSettings(_Section):
     patience: int = Field(ge=0)
     n_batches: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
+    n_models: int = Field(ge=1)
+
+
+class TrainSettings(_Section):
+    """The model, what it learns, and how each kind of model is fitted; a model's settings are the section of its name."""
+
+    model: Literal["fm"]
+    classes: tuple[str, ...]
     validation_fraction: float = Field(ge=0, lt=1)
+    fm: FMSettings
 
 
 class RankSettings(_Section):
@@ -113,6 +120,21 @@ class Settings(_Section):
     rank: RankSettings
     validation: ValidateSettings = Field(alias="validate")
     run: RunSettings
+
+
+def with_model(settings: Settings, model: str) -> Settings:
+    """Return the settings with another model to train.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such model.
+    """
+    known = get_args(TrainSettings.model_fields["model"].annotation)
+    if model not in known:
+        near = get_close_matches(model, known, 1)
+        raise ConfigError(f"--model {model}: no such model; " + (f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"))
+    return settings.model_copy(update={"train": settings.train.model_copy(update={"model": model})})
 
 
 def packaged_config_dir() -> Path:

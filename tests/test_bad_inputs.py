@@ -118,8 +118,8 @@ def test_a_plan_from_another_space(world, fails):
 
 
 def test_a_misspelt_key(world, fails):
-    (world / "tiny.toml").write_text("[train]\nn_factor = 3\n")
-    fails(2, "tiny.toml: train.n_factor: unknown key; did you mean 'n_factors'", "enumerate", "-o", "new.parquet")
+    (world / "tiny.toml").write_text("[train.fm]\nn_factor = 3\n")
+    fails(2, "tiny.toml: train.fm.n_factor: unknown key; did you mean 'n_factors'", "enumerate", "-o", "new.parquet")
 
 
 def test_a_folder_that_cannot_be_written(fails, monkeypatch):

@@ -32,9 +32,9 @@ def test_the_quickstart_names_lists_that_exist():
 
 def test_a_file_overrides_single_keys(tmp_path):
     default = load_config()
-    settings = load_config(write(tmp_path, "[rank]\nk = 7\n[train.l2]\nion = 5\n"))
+    settings = load_config(write(tmp_path, "[rank]\nk = 7\n[train.fm.l2]\nion = 5\n"))
     assert settings.rank == default.rank.model_copy(update={"k": 7})
-    assert settings.train.l2 == default.train.l2.model_copy(update={"ion": 5.0})
+    assert settings.train.fm.l2 == default.train.fm.l2.model_copy(update={"ion": 5.0})
     assert settings.space == default.space
 
 
@@ -54,8 +54,8 @@ def test_paths_are_relative_to_the_file(tmp_path):
     ("text", "message"),
     [
         ("[trian]\nn_factors = 3", "trian: unknown key; did you mean 'train'"),
-        ("[train]\nn_factor = 3", "train.n_factor: unknown key; did you mean 'n_factors'"),
-        ("[train.l2]\nweight = 3", "train.l2.weight: unknown key; did you mean 'weights'"),
+        ("[train.fm]\nn_factor = 3", "train.fm.n_factor: unknown key; did you mean 'n_factors'"),
+        ("[train.fm.l2]\nweight = 3", "train.fm.l2.weight: unknown key; did you mean 'weights'"),
         ("[validate]\nkk = [3]", "validate.kk: unknown key; did you mean 'k'"),
         ("[run]\nzzz = 1", "run.zzz: unknown key; known are known, holdout, classes"),
         ("[space.classes.a]\nn_cations = 2\nmax_coeficient = 3", "max_coeficient: unknown key; did you mean 'max_coefficient'"),
@@ -64,7 +64,7 @@ def test_paths_are_relative_to_the_file(tmp_path):
         ('[rank]\nk = "3"', "rank.k: .*valid integer, found '3'"),
         ("[rank]\nk = true", "rank.k: .*valid integer, found True"),
         ("rank = 3", "rank: .*found 3"),
-        ("[train]\nlearning_rate = nan", "train.learning_rate: .*greater than 0"),
+        ("[train.fm]\nlearning_rate = nan", "train.fm.learning_rate: .*greater than 0"),
         ("[train]\nclasses = ['trenary']", "train.classes: no composition class 'trenary'; did you mean 'ternary'"),
         (CLASSES + "[run]\nclasses = ['quinary']\n", "run.classes: no composition class 'quinary'"),
         ("seed = 2020-01-01", "seed: .*found '2020-01-01'"),

@@ -34,6 +34,7 @@ n_cations = 2
 max_coefficient = 4
 [train]
 classes = ["ternary"]
+[train.fm]
 n_factors = 3
 n_epochs = 2
 n_final_epochs = 1

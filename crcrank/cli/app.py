@@ -97,20 +97,23 @@ def train(
     common: Common,
     encoded: Annotated[Path, typer.Argument(metavar="ENCODED", help="Known compositions in the space, from encode.")],
     out: Out = Path("model.parquet"),
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="Kind of model; that of the configuration if left out.")] = None,
 ) -> None:
-    """Fit the model to known compositions.
+    """Fit a model to known compositions.
 
     Every other candidate of their classes weighs in as unlabelled.
 
     Example: crcrank train encoded.parquet --class ternary -o model.parquet
     """
+    from crcrank.config import with_model
     from crcrank.stages.train import run_train
 
+    settings = common.settings()
     with common.progress() as progress:
         summary = run_train(
             encoded,
             out,
-            settings=common.settings(),
+            settings=settings if model is None else with_model(settings, model),
             classes=common.classes,
             n_threads=common.n_threads,
             overwrite=common.force,

@@ -11,15 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from crcrank.kernels.pairwise import PairwiseProgram
-from crcrank.space.space import Space
+from crcrank.errors import ArtifactError
+from crcrank.kernels.pairwise import PairwiseProgram, fill_scores
+from crcrank.models.contract import Arrays
+from crcrank.space.space import Candidates, Space
 
 FEATURE_GROUPS = ("ion", "stoichiometry", "cation_anion", "ion_coefficient", "prior")
 
-Parameters = dict[str, np.ndarray]
+Parameters = Arrays
 
 
 @dataclass(frozen=True)
@@ -232,3 +235,72 @@ class _Parts:
 
 def _square(factors: np.ndarray) -> np.ndarray:
     return np.asarray(np.einsum("...f,...f->...", factors, factors))
+
+
+@dataclass(frozen=True)
+class FittedFM:
+    """A Factorization Machine with its parameters, or the mean score of several that differ in their seed."""
+
+    machine: FactorizationMachine
+    members: tuple[Parameters, ...]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Classes it was trained on and can score."""
+        return self.machine.classes
+
+    def program(self, name: str) -> PairwiseProgram:
+        """Return the float64 scoring program of class ``name``."""
+        return mean_program([self.machine.compile(parameters, name) for parameters in self.members])
+
+    def scores(self, name: str, candidates: Candidates) -> np.ndarray:
+        """Return the scores of candidates of class ``name``, float64 (n,)."""
+        scores = np.empty(len(candidates))
+        fill_scores(self.program(name), self.machine.space.block_arrays(name), candidates.blocks, candidates.cations, scores)
+        return scores
+
+    def arrays(self) -> Arrays:
+        """Return all its numbers by name."""
+        members = {f"{i}.{name}": values for i, parameters in enumerate(self.members) for name, values in parameters.items()}
+        return {**members, "components": self.machine.components}
+
+    def facts(self) -> dict[str, Any]:
+        """Return what else is needed to restore it, JSON-serialisable."""
+        machine = self.machine
+        return {
+            "classes": list(machine.classes),
+            "features": sorted(machine.features),
+            "n_factors": machine.n_factors,
+            "n_models": len(self.members),
+        }
+
+    @classmethod
+    def restore(cls, arrays: Arrays, facts: Mapping[str, Any], space: Space) -> FittedFM:
+        """Return the model that :meth:`arrays` and :meth:`facts` came from."""
+        machine = FactorizationMachine(
+            space, tuple(facts["classes"]), frozenset(facts["features"]), facts["n_factors"], arrays["components"]
+        )
+        return cls(machine, tuple(_member(arrays, machine, i) for i in range(facts["n_models"])))
+
+
+def _member(arrays: Arrays, machine: FactorizationMachine, i: int) -> Parameters:
+    shapes = machine.shapes()
+    for name, shape in shapes.items():
+        found = arrays[f"{i}.{name}"].shape if f"{i}.{name}" in arrays else None
+        if found != shape:
+            raise ArtifactError(f"model: parameter {name!r} should have shape {shape}, found {found}; train it again")
+    return {name: arrays[f"{i}.{name}"] for name in shapes}
+
+
+def mean_program(programs: Sequence[PairwiseProgram]) -> PairwiseProgram:
+    """Return the program whose scores are the mean of those of ``programs``: their vectors side by side, the rest averaged."""
+    n = len(programs)
+    if n == 1:
+        return programs[0]
+    vectors = {"row", "slope", "anion_row", "stoichiometry_row"}
+    parts = {field: [getattr(program, field) for program in programs] for field in PairwiseProgram._fields}
+    joined = {
+        field: np.concatenate(arrays, axis=-1) / np.sqrt(n) if field in vectors else np.mean(arrays, axis=0)
+        for field, arrays in parts.items()
+    }
+    return PairwiseProgram(**joined)

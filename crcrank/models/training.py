@@ -13,9 +13,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from crcrank.chem.elements import PropertyComponents, property_components
+from crcrank.config import FMSettings
 from crcrank.errors import ModelFitError
 from crcrank.kernels.pairwise import PairwiseProgram
-from crcrank.models.fm import FactorizationMachine, Parameters
+from crcrank.models.contract import Fitted, TrainingData
+from crcrank.models.fm import FactorizationMachine, FittedFM, Parameters
 from crcrank.models.likelihood import ClassLikelihood, KnownCandidates, log_known, zeros_like
 from crcrank.progress import ProgressSink
 from crcrank.space.space import Candidates
@@ -23,34 +26,6 @@ from crcrank.space.space import Candidates
 _INITIAL_SCALE = 0.1
 _MOMENTS = (0.9, 0.99)
 _N_PARTS = 4  # of each batch, whatever the number of threads, so that the result does not depend on it
-
-
-@dataclass(frozen=True)
-class FitOptions:
-    """How to fit.
-
-    Attributes
-    ----------
-    l2
-        Weight of half the squared norm of each feature group's factors, and of all linear weights (``weights``).
-    n_epochs
-        Passes over the whole space at most; fewer if the validation likelihood stops improving.
-    n_final_epochs
-        Passes after that with the validation part joined to the training part; 0 leaves it out for good.
-    n_batches
-        Steps in an epoch.
-    learning_rate
-        Step size of the first pass; it falls linearly to a twentieth at the last.
-    patience
-        Epochs without improvement before the fit stops; never in the first half, where large steps make it waver.
-    """
-
-    l2: Mapping[str, float]
-    n_epochs: int
-    n_final_epochs: int
-    n_batches: int
-    learning_rate: float
-    patience: int
 
 
 @dataclass(frozen=True)
@@ -109,7 +84,7 @@ class Fit:
         machine: FactorizationMachine,
         known: Mapping[str, Candidates],
         validation: Mapping[str, Candidates],
-        options: FitOptions,
+        options: FMSettings,
         rng: np.random.Generator,
         n_threads: int,
     ) -> None:
@@ -184,7 +159,7 @@ class Fit:
                 held[name] -= log_known(sums.scores(programs[name], _within(self._validation[name], batch, 1.0))).sum()
             if not np.isfinite(loss + sum(rates.values())):
                 raise ModelFitError(
-                    f"train: the fit diverged in epoch {len(self.history) + 1}; lower train.learning_rate or raise the weights in train.l2"
+                    f"train: the fit diverged in epoch {len(self.history) + 1}; lower learning_rate or raise l2 in [train.fm]"
                 )
             loss += self._step(_gathered(buffers), rate)
         loss = loss / options.n_batches + sum(rates.values())
@@ -221,7 +196,7 @@ class Fit:
         kind, _, feature = parameter.partition(".")
         if kind == "bias":
             return 0.0
-        return self.options.l2["weights" if kind == "weight" else feature.partition(".")[0]]
+        return float(getattr(self.options.l2, "weights" if kind == "weight" else feature.partition(".")[0]))
 
 
 def _gathered(buffers: Sequence[dict[str, PairwiseProgram]]) -> dict[str, PairwiseProgram]:
@@ -236,6 +211,57 @@ def _gathered(buffers: Sequence[dict[str, PairwiseProgram]]) -> dict[str, Pairwi
 def _within(known: Candidates, batch: np.ndarray, weight: float) -> KnownCandidates:
     rows = np.flatnonzero(np.isin(known.blocks, batch))
     return KnownCandidates(known.take(rows), np.full(len(rows), weight))
+
+
+def fit_fm(data: TrainingData, settings: FMSettings, rng: np.random.Generator, n_threads: int, progress: ProgressSink) -> Fitted:
+    """Fit a Factorization Machine, or several that differ in their seed.
+
+    Raises
+    ------
+    ModelFitError
+        If the fit diverges.
+    """
+    prior = _prior(settings, data)
+    machine = _machine(settings, data, prior)
+    if not any(len(held) for held in data.held_back.values()):
+        settings = settings.model_copy(update={"n_final_epochs": 0})
+    fits = []
+    for member in rng.spawn(settings.n_models) if settings.n_models > 1 else [rng]:
+        fits.append(Fit(machine, data.fitting, data.held_back, settings, member, n_threads))
+        fits[-1].run(progress)
+    histories = [fit.history for fit in fits]
+    best = [min((epoch for epoch in history if epoch.validation), key=_total, default=None) for history in histories]
+    return Fitted(
+        model=FittedFM(machine, tuple(fit.parameters for fit in fits)),
+        n_epochs=sum(map(len, histories)),
+        validation=best[0].validation if best[0] else {},
+        facts={"history": [history_rows(history) for history in histories], "prior": _prior_facts(prior)},
+    )
+
+
+def _total(epoch: Epoch) -> float:
+    return sum(epoch.validation.values())
+
+
+def _prior(settings: FMSettings, data: TrainingData) -> PropertyComponents:
+    wanted = settings.prior_components if "prior" in settings.features else 0
+    return property_components(data.elements, data.space.ions.elements, wanted)
+
+
+def _machine(settings: FMSettings, data: TrainingData, prior: PropertyComponents) -> FactorizationMachine:
+    ions = data.space.ions
+    features = frozenset(settings.features) - (frozenset() if prior.components.shape[1] else {"prior"})
+    components = prior.components[np.concatenate([ions.cation_element, ions.anion_element])]
+    return FactorizationMachine(data.space, data.classes, features, settings.n_factors, components)
+
+
+def _prior_facts(prior: PropertyComponents) -> dict[str, object]:
+    return {
+        "properties": list(prior.property_names),
+        "loadings": prior.loadings.tolist(),
+        "explained_variance_ratio": prior.explained_variance_ratio.tolist(),
+        "imputed": list(prior.imputed),
+    }
 
 
 def history_rows(history: Sequence[Epoch]) -> list[dict[str, object]]:

@@ -7,19 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from crcrank.artifacts.store import Provenance, hold_output, read_artifact, write_artifact
-from crcrank.chem.elements import PropertyComponents, property_components, read_element_table
+from crcrank.chem.elements import read_element_table
 from crcrank.config import Settings
 from crcrank.errors import ModelFitError
 from crcrank.evaluation.splits import validation_split
-from crcrank.models.fm import FactorizationMachine
-from crcrank.models.registry import FittedFM, model_columns
-from crcrank.models.training import Fit, FitOptions, history_rows
+from crcrank.models.contract import TrainingData
+from crcrank.models.registry import RECOMMENDERS, model_columns
 from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.space.space import Candidates, Space
 from crcrank.stages.common import chosen_classes, load_space
@@ -57,8 +55,12 @@ def train_provenance(
     encoded: Path, *, settings: Settings, space: Space, classes: Sequence[str] | None = None, seed: int | None = None
 ) -> Provenance:
     """Return what shapes the rows of a model artifact."""
-    config = settings.train.model_dump(mode="json") | {
-        "classes": list(chosen_classes(classes or settings.train.classes, tuple(space.classes), settings))
+    train = settings.train
+    config = {
+        "model": train.model,
+        "classes": list(chosen_classes(classes or train.classes, tuple(space.classes), settings)),
+        "validation_fraction": train.validation_fraction,
+        train.model: getattr(train, train.model).model_dump(mode="json"),
     }
     inputs = [encoded, settings.space.ions, settings.space.elements]
     return Provenance(config=config, inputs=inputs, space_digest=space.digest, seed=settings.seed if seed is None else seed)
@@ -101,28 +103,20 @@ def run_train(
         known = _known_candidates(space, table, provenance.config["classes"], encoded)
         rng = np.random.default_rng(provenance.seed)
         fitting, held_back = _split(known, settings.train.validation_fraction, rng)
-        prior = _prior(settings, space)
-        machine = _machine(settings, space, tuple(known), prior)
-        fit = Fit(machine, fitting, held_back, _options(settings), rng, n_threads)
-        fit.run(progress or SilentProgress())
-        model = FittedFM(machine, fit.parameters)
-        best = min((epoch for epoch in fit.history if epoch.validation), key=lambda e: sum(e.validation.values()), default=None)
+        data = TrainingData(space, fitting, held_back, read_element_table(settings.space.elements))
+        name = settings.train.model
+        fitted = RECOMMENDERS[name].fit(data, getattr(settings.train, name), rng, n_threads, progress or SilentProgress())
+        model = fitted.model
         summary = TrainSummary(
-            model=settings.train.model,
+            model=name,
             classes={name: len(item) for name, item in known.items()},
-            n_parameters=sum(values.size for values in fit.parameters.values()),
-            n_epochs=len(fit.history),
+            n_parameters=sum(values.size for values in model.arrays().values()),
+            n_epochs=fitted.n_epochs,
             seconds=perf_counter() - started,
-            validation=best.validation if best else {},
+            validation=dict(fitted.validation),
             out=out,
         )
-        facts = {
-            "model": summary.model,
-            "restore": model.facts(),
-            "n_known": summary.classes,
-            "history": history_rows(fit.history),
-            "prior": _prior_facts(prior),
-        }
+        facts = {"model": name, "restore": model.facts(), "n_known": summary.classes, **fitted.facts}
         write_artifact(out, "model", model_columns(model), replace(provenance, extra=facts))
     _log.info("%s: %d parameters after %d epochs", out, summary.n_parameters, summary.n_epochs)
     return summary
@@ -152,35 +146,3 @@ def _split(
         fitting[name] = item.take(kept)
         held_back[name] = item.take(held)
     return fitting, held_back
-
-
-def _prior(settings: Settings, space: Space) -> PropertyComponents:
-    wanted = settings.train.prior_components if "prior" in settings.train.features else 0
-    return property_components(read_element_table(settings.space.elements), space.ions.elements, wanted)
-
-
-def _machine(settings: Settings, space: Space, classes: tuple[str, ...], prior: PropertyComponents) -> FactorizationMachine:
-    ion_elements = np.concatenate([space.ions.cation_element, space.ions.anion_element])
-    features = frozenset(settings.train.features) - (frozenset() if prior.components.shape[1] else {"prior"})
-    return FactorizationMachine(space, classes, features, settings.train.n_factors, prior.components[ion_elements])
-
-
-def _options(settings: Settings) -> FitOptions:
-    train = settings.train
-    return FitOptions(
-        l2=train.l2.model_dump(),
-        n_epochs=train.n_epochs,
-        n_final_epochs=train.n_final_epochs if train.validation_fraction else 0,
-        n_batches=train.n_batches,
-        learning_rate=train.learning_rate,
-        patience=train.patience,
-    )
-
-
-def _prior_facts(prior: PropertyComponents) -> dict[str, Any]:
-    return {
-        "properties": list(prior.property_names),
-        "loadings": prior.loadings.tolist(),
-        "explained_variance_ratio": prior.explained_variance_ratio.tolist(),
-        "imputed": list(prior.imputed),
-    }

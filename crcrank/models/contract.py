@@ -1,0 +1,105 @@
+"""What every recommender offers to the stages, and what it is fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from crcrank.chem.elements import ElementTable
+from crcrank.kernels.pairwise import PairwiseProgram
+from crcrank.progress import ProgressSink
+from crcrank.space.space import Candidates, Space
+
+Arrays = dict[str, np.ndarray]
+ScoringProgram = PairwiseProgram
+
+
+class Recommender(Protocol):
+    """A fitted model."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Classes it was trained on and can score."""
+
+    def scores(self, name: str, candidates: Candidates) -> np.ndarray:
+        """Return the scores of candidates of class ``name``, comparable within the class, float64 (n,)."""
+
+    def program(self, name: str) -> ScoringProgram:
+        """Return what ranks all candidates of class ``name`` by the same scores."""
+
+    def arrays(self) -> Arrays:
+        """Return all its numbers by name, float64."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return what else is needed to restore it, JSON-serialisable."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a model may learn from.
+
+    Attributes
+    ----------
+    space
+        The space; all its candidates that are not known are unlabelled.
+    fitting, held_back
+        Known candidates of each class to fit to, and those held back to choose when to stop; no formula is in both.
+    elements
+        Properties of the elements.
+    """
+
+    space: Space
+    fitting: Mapping[str, Candidates]
+    held_back: Mapping[str, Candidates]
+    elements: ElementTable
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Classes to learn."""
+        return tuple(self.fitting)
+
+    def known(self, name: str) -> Candidates:
+        """Return all known candidates of a class."""
+        return self.fitting[name].joined(self.held_back[name])
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model and how its fit went.
+
+    Attributes
+    ----------
+    model
+        The model.
+    n_epochs
+        Passes over the data; 1 for a model in closed form.
+    validation
+        Negative log-likelihood per held-back composition of each class, where the model has a likelihood.
+    facts
+        What else to record beside the model, JSON-serialisable.
+    """
+
+    model: Recommender
+    n_epochs: int = 1
+    validation: Mapping[str, float] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of recommender.
+
+    Attributes
+    ----------
+    fit
+        Fits it, given the data, its section of the settings, a generator, the number of threads (on which no number
+        depends) and a progress sink.
+    restore
+        Returns the model that given arrays and facts came from; raises ArtifactError if they do not fit the space.
+    """
+
+    fit: Callable[[TrainingData, Any, np.random.Generator, int, ProgressSink], Fitted]
+    restore: Callable[[Arrays, Mapping[str, Any], Space], Recommender]

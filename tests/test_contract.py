@@ -1,0 +1,165 @@
+"""What every recommender must pass: one suite for all of them."""
+
+from functools import cache
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from small_spaces import case, space_of
+
+from crcrank.artifacts.schemas import SCHEMAS
+from crcrank.chem.elements import read_element_table
+from crcrank.config import load_config, with_model
+from crcrank.errors import ArtifactError, ConfigError
+from crcrank.models.contract import TrainingData
+from crcrank.models.registry import RECOMMENDERS, load_model, model_columns
+from crcrank.progress import SilentProgress
+from crcrank.ranking.filters import ElementFilter, search_filter
+from crcrank.ranking.search import rank_class
+from crcrank.space.space import Candidates
+
+SETTINGS = load_config()
+# Settings of the suite, where those of the configuration would take long.
+SMALL = {"fm": {"n_factors": 4, "n_epochs": 30, "n_final_epochs": 1, "n_batches": 2, "learning_rate": 0.05}}
+LEARNS = [name for name in RECOMMENDERS if name != "random"]
+every_model = pytest.mark.parametrize("kind", RECOMMENDERS)
+
+IONS = "Li1+ Na1+ K1+ Ag1+ Cu1+ Tl1+ Mg2+ Ca2+ Ba2+ Fe2+ Mn2+ Zn2+ Al3+ Ga3+ La3+ Ti4+ O2- S2- Cl1-"
+FAMILY = {"Li", "Na", "K", "Mg", "Ca", "Ba", "Al", "La"}
+
+
+@cache
+def world():
+    """Return a space of two classes, and candidates known and kept back: those whose cations are all of one family, with oxygen."""
+    space = space_of(case(IONS, 2, 3), (3, 2))
+    rng = np.random.default_rng(0)
+    known, kept = {}, {}
+    for name, item in space.classes.items():
+        candidates = space.decode(name, np.arange(item.first_id, item.first_id + item.n_candidates))
+        labels, _ = space.ions_of(name, candidates)
+        alike = [len({label[:-2] in FAMILY for label in row[:-1]}) == 1 and row[-1] == "O2-" for row in labels]
+        rows = rng.permutation(np.flatnonzero(alike))
+        known[name], kept[name] = candidates.take(np.sort(rows[: len(rows) // 2])), candidates.take(rows[len(rows) // 2 :])
+    return space, known, kept
+
+
+def data():
+    space, known, _ = world()
+    held = {name: item.take(np.arange(0, len(item), 8)) for name, item in known.items()}
+    fitting = {name: item.take(np.flatnonzero(np.arange(len(item)) % 8)) for name, item in known.items()}
+    return TrainingData(space, fitting, held, read_element_table(SETTINGS.space.elements))
+
+
+def fit(kind, seed=0, n_threads=1):
+    section = getattr(SETTINGS.train, kind).model_copy(update=SMALL.get(kind, {}))
+    return RECOMMENDERS[kind].fit(data(), section, np.random.default_rng(seed), n_threads, SilentProgress())
+
+
+fitted = cache(lambda kind: fit(kind).model)
+
+
+def sample(name, n=400):
+    space = world()[0]
+    item = space.classes[name]
+    ids = item.first_id + np.random.default_rng(1).choice(item.n_candidates, min(n, item.n_candidates), replace=False)
+    return space.decode(name, np.sort(ids))
+
+
+def restored(kind, change=lambda columns: columns):
+    columns = change(model_columns(fitted(kind)))
+    table = pa.table(columns, schema=SCHEMAS["model"])
+    return load_model(table, {"extra": {"model": kind, "restore": fitted(kind).facts()}}, world()[0])
+
+
+def test_every_model_has_settings_and_a_name_on_the_command_line():
+    for kind in RECOMMENDERS:
+        assert with_model(SETTINGS, kind).train.model == kind
+        assert hasattr(SETTINGS.train, kind)
+
+
+def test_an_unknown_model_is_refused_with_the_near_miss():
+    with pytest.raises(ConfigError, match="--model fmm: no such model; did you mean 'fm'"):
+        with_model(SETTINGS, "fmm")
+
+
+@every_model
+def test_scores_are_finite_and_of_every_class(kind):
+    for name in world()[1]:
+        scores = fitted(kind).scores(name, sample(name))
+        assert scores.dtype == np.float64
+        assert np.isfinite(scores).all()
+
+
+@every_model
+def test_the_same_seed_gives_the_same_model_on_any_number_of_threads(kind):
+    again = fit(kind, n_threads=2).model
+    for name, values in fitted(kind).arrays().items():
+        np.testing.assert_array_equal(values, again.arrays()[name])
+
+
+@every_model
+def test_scores_survive_saving_and_loading(kind):
+    again = restored(kind)
+    assert again.classes == fitted(kind).classes
+    for name in again.classes:
+        np.testing.assert_array_equal(again.scores(name, sample(name)), fitted(kind).scores(name, sample(name)))
+
+
+@every_model
+def test_arrays_of_another_shape_are_refused(kind):
+    def shorter(columns):
+        return columns | {"shape": [[max(shape[0] - 1, 0), *shape[1:]] if shape else [0] for shape in columns["shape"]],
+                          "values": [values[: (values.size - values.size // shape[0]) if shape and shape[0] else 0]
+                                     for values, shape in zip(columns["values"], columns["shape"], strict=True)]}  # fmt: skip
+
+    with pytest.raises(ArtifactError, match="model: .*; train it again"):
+        restored(kind, shorter)
+
+
+@every_model
+def test_a_missing_array_is_refused(kind):
+    with pytest.raises(ArtifactError, match="model: .*; train it again"):
+        restored(kind, lambda columns: {key: values[1:] for key, values in columns.items()})
+
+
+@every_model
+def test_the_order_of_equal_cations_does_not_matter(kind):
+    space = world()[0]
+    for name in world()[1]:
+        candidates = sample(name)
+        runs = space.block_arrays(name).run[candidates.blocks]
+        swapped = candidates.cations.copy()
+        for row, run in zip(swapped, runs, strict=True):
+            for slot in np.flatnonzero(run):
+                row[[slot - 1, slot]] = row[[slot, slot - 1]]
+        assert (swapped != candidates.cations).any()
+        found = fitted(kind).scores(name, Candidates(candidates.blocks, swapped))
+        np.testing.assert_allclose(found, fitted(kind).scores(name, candidates), rtol=1e-9, atol=1e-9)
+
+
+@every_model
+def test_the_ranking_is_the_order_of_the_scores(kind):
+    space = world()[0]
+    for name, item in space.classes.items():
+        candidates = space.decode(name, np.arange(item.first_id, item.first_id + item.n_candidates))
+        scores = fitted(kind).scores(name, candidates)
+        best = {}
+        for key, score in zip(space.composition_keys(name, candidates).tolist(), scores.tolist(), strict=True):
+            best[key] = max(score, best.get(key, -np.inf))
+        found = rank_class(
+            space, name, fitted(kind).program(name), 60, excluded=np.empty(0, np.int64), search_filter=search_filter(space, ElementFilter())
+        ).ranked
+        np.testing.assert_allclose(found.scores, sorted(best.values(), reverse=True)[:60], rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(found.scores, fitted(kind).scores(name, found.candidates), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", LEARNS)
+def test_planted_structure_is_recovered(kind):
+    space, known, kept = world()
+    for name, item in space.classes.items():
+        candidates = space.decode(name, np.arange(item.first_id, item.first_id + item.n_candidates))
+        unknown = candidates.take(np.flatnonzero(~np.isin(space.encode(name, candidates), space.encode(name, known[name]))))
+        scores = fitted(kind).scores(name, unknown)
+        real = np.isin(space.encode(name, unknown), space.encode(name, kept[name]))
+        above = np.searchsorted(np.sort(scores[~real]), scores[real], side="left") / (~real).sum()
+        assert above.mean() > 0.75, (name, above.mean())
