@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,8 @@ def done(config, monkeypatch) -> Path:
     return config.parent / "run"
 
 
-def process(*arguments, **options):
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+def process(*arguments, extra=None, **options):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | (extra or {})
     command = [sys.executable, "-m", "crcrank.cli.main", *map(str, arguments)]
     return subprocess.run(command, check=False, env=environment, text=True, **({"capture_output": True} | options))
 
@@ -47,16 +48,18 @@ def test_citation(capsys):
     assert "10.1103/PhysRevMaterials.2.013805" in capsys.readouterr().out
 
 
-def test_help_is_quick():
-    def seconds(*arguments):
-        """Return the processor time of a child: other work on the machine does not count."""
-        before = os.times()
-        assert process(*arguments, "--help").returncode == 0
-        after = os.times()
-        return after.children_user + after.children_system - before.children_user - before.children_system
+@pytest.mark.parametrize("arguments", [(), ("rank",)])
+def test_help_is_quick(arguments, tmp_path_factory):
+    """By the clock, with byte code in place; a busy machine gets twenty tries."""
+    byte_code = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path_factory.getbasetemp() / "byte_code")}
 
-    assert min(seconds() for _ in range(8)) < 0.3
-    assert min(seconds("rank") for _ in range(8)) < 0.3
+    def seconds():
+        start = time.perf_counter()
+        assert process(*arguments, "--help", extra=byte_code).returncode == 0
+        return time.perf_counter() - start
+
+    seconds()  # compiles
+    assert any(seconds() < 0.3 for _ in range(20))
 
 
 def test_help_loads_nothing_heavy():

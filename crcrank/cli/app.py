@@ -1,12 +1,15 @@
-"""All commands. Heavy imports happen inside them, so that --help is quick."""
+"""All commands. Heavy imports happen inside them, and options are read of the command in use alone, so that --help is quick."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from crcrank import __version__
 from crcrank.cli.cite import print_citation
@@ -14,14 +17,47 @@ from crcrank.cli.common import Common, whole_number, with_common
 
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="File to write.")]
 
-app = typer.Typer(
-    add_completion=False,  # its options would do the same
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    # Typer would load pydantic to tell whether --help was left out; a default spares `crcrank COMMAND --help` the wait.
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "default_map": {"help": False}},
-)
+# Typer would load pydantic to tell whether --help was left out; a default spares `crcrank COMMAND --help` the wait.
+_APPEARANCE: Any = {
+    "add_completion": False,  # its options would do the same
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"], "max_content_width": 110, "default_map": {"help": False}},
+}
+_COMMANDS: dict[str, Callable[..., None]] = {}
+
+
+class _Commands(TyperGroup):
+    """Lists commands by name and help alone; what is called gets its options then."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Return the command that the first argument names, and the arguments left."""
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, listed and command_with_options(str(name)), rest
+
+
+app = typer.Typer(cls=_Commands, no_args_is_help=True, **_APPEARANCE)
+
+
+def _command(name: str) -> Callable[[Callable[..., None]], None]:
+    """Register a command whose first parameter is a :class:`Common`."""
+
+    def register(function: Callable[..., None]) -> None:
+        def listed() -> None:
+            """Stand in for the command in the list of all."""
+
+        listed.__doc__ = function.__doc__
+        app.command(name)(listed)
+        _COMMANDS[name] = function
+
+    return register
+
+
+def command_with_options(name: str) -> Any:
+    """Return a command of :data:`app` with all its options, as Typer builds it."""
+    alone = typer.Typer(**_APPEARANCE)
+    alone.command(name)(with_common(_COMMANDS[name]))
+    return get_command(alone)
 
 
 def _print_version(asked: bool) -> None:
@@ -44,9 +80,8 @@ def _crcrank(
     """Recommend chemically relevant compositions: learn from known ones, rank every candidate exactly, validate."""
 
 
-@app.command()
-@with_common
-def ingest(
+@_command("ingest")
+def _ingest(
     common: Common,
     *,
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Files of formulas; - reads stdin.")],
@@ -71,9 +106,8 @@ def ingest(
     common.show(summary)
 
 
-@app.command()
-@with_common
-def encode(
+@_command("encode")
+def _encode(
     common: Common,
     known: Annotated[Path, typer.Argument(metavar="KNOWN", help="Known compositions, from ingest.")],
     out: Out = Path("encoded.parquet"),
@@ -91,9 +125,8 @@ def encode(
     common.show(summary)
 
 
-@app.command()
-@with_common
-def train(
+@_command("train")
+def _train(
     common: Common,
     encoded: Annotated[Path, typer.Argument(metavar="ENCODED", help="Known compositions in the space, from encode.")],
     out: Out = Path("model.parquet"),
@@ -122,9 +155,8 @@ def train(
     common.show(summary)
 
 
-@app.command("enumerate")
-@with_common
-def enumerate_(
+@_command("enumerate")
+def _enumerate(
     common: Common,
     out: Out = Path("plan.parquet"),
     write: Annotated[bool, typer.Option("--write", help="Write the candidates too, to FILE.candidates.parquet.")] = False,
@@ -153,9 +185,8 @@ def enumerate_(
     common.show(summary)
 
 
-@app.command()
-@with_common
-def rank(
+@_command("rank")
+def _rank(
     common: Common,
     *,
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model, from train.")],
@@ -215,9 +246,8 @@ def rank(
     print_ranking(common, summary, out, format)
 
 
-@app.command()
-@with_common
-def validate(
+@_command("validate")
+def _validate(
     common: Common,
     ranking: Annotated[Path, typer.Argument(metavar="RANKING", help="Ranking, from rank.")],
     holdout: Annotated[
@@ -259,9 +289,8 @@ def validate(
     show_results(common, summary)
 
 
-@app.command()
-@with_common
-def run(
+@_command("run")
+def _run(
     common: Common,
     config_file: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="Configuration that names the lists in [run].")],
     out_dir: Annotated[Path, typer.Option(metavar="DIR", help="Folder of all artifacts.")],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import os
 import sys
 from collections.abc import Callable
@@ -86,37 +85,13 @@ def with_common(command: Callable[..., None]) -> Callable[..., None]:
     parameters = [*(item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in own), *shared]
 
     def called(**values: Any) -> None:
+        from crcrank.cli.logs import start_logging
+
         common = Common(**{item.name: values.pop(item.name) for item in shared})
-        _start_logging(common)
+        start_logging(quiet=common.quiet, verbose=common.verbose)
         raise typer.Exit(exit_status(lambda: command(common, **values)))
 
     called.__name__, called.__doc__ = command.__name__, command.__doc__
     called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     called.__annotations__ = {item.name: item.annotation for item in parameters}
     return called
-
-
-class _StderrHandler(logging.Handler):
-    """Writes to what is stderr at the time, so that progress bars make room for it."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        sys.stderr.write(self.format(record) + "\n")
-
-
-class _Formatter(logging.Formatter):
-    """Writes whole numbers (``%d``) with thousands separators."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        if not isinstance(record.args, tuple) or not record.args:
-            return super().format(record)
-        shown = [f"{value:,}" if isinstance(value, int) else value for value in record.args]
-        return str(record.msg).replace("%d", "%s") % tuple(shown)
-
-
-def _start_logging(common: Common) -> None:
-    logger = logging.getLogger("crcrank")
-    handler = _StderrHandler()
-    handler.setFormatter(_Formatter())
-    logger.handlers = [handler]
-    logger.propagate = False
-    logger.setLevel(logging.ERROR if common.quiet else logging.DEBUG if common.verbose else logging.INFO)
