@@ -46,6 +46,7 @@ class IngestSettings(_Section):
     formula_column: str | None = None
     id_column: str | None = None
     year_column: str | None = None
+    include_theoretical: bool = False
 
 
 class L2Settings(_Section):

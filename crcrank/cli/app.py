@@ -90,6 +90,9 @@ def _ingest(
     formula_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the formulas.")] = None,
     id_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the entries' ids.")] = None,
     year_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the years.")] = None,
+    include_theoretical: Annotated[
+        bool, typer.Option("--include-theoretical", help="Keep entries that their source calls calculated only.")
+    ] = False,
 ) -> None:
     """Read lists of real compositions.
 
@@ -99,7 +102,13 @@ def _ingest(
     """
     from crcrank.stages.ingest import run_ingest
 
-    given = {"format": format, "formula_column": formula_column, "id_column": id_column, "year_column": year_column}
+    given: dict[str, str | bool | None] = {
+        "format": format,
+        "formula_column": formula_column,
+        "id_column": id_column,
+        "year_column": year_column,
+        "include_theoretical": include_theoretical or None,
+    }
     options = common.settings().ingest.model_dump() | {key: value for key, value in given.items() if value is not None}
     with common.progress() as progress:
         summary = run_ingest(sources, out, **options, overwrite=common.force, progress=progress)

@@ -12,19 +12,31 @@ class RawRecord(NamedTuple):
     Parameters
     ----------
     line
-        Line (of a text) or row (of Parquet), counted from 1.
+        Line (of a text), row (of Parquet) or document (of a JSON array), counted from 1; 0 is a whole file.
     text
         The formula, unjudged; empty if the row has none.
     source_id
         The entry's name in its database.
     year
         The year of publication.
+    is_theoretical
+        Whether the entry was only calculated, where the format tells.
+    is_disordered
+        Whether atoms share sites, where the format tells other than by the formula.
+    problem
+        Why the entry cannot be used, where the reader knows: a short reason under which entries can be counted.
+    source
+        The file within a folder or archive; None is the source itself.
     """
 
     line: int
     text: str
     source_id: str | None = None
     year: int | None = None
+    is_theoretical: bool | None = None
+    is_disordered: bool | None = None
+    problem: str | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,9 @@ _PROGRESS_STEP = 5_000
 _N_REASONS_SHOWN = 3
 _MAX_REJECTED_TEXT = 1_000
 
+DISORDERED = "disordered structure"
+THEORETICAL = "theoretical, not observed"
+
 
 @dataclass(frozen=True)
 class IngestSummary:
@@ -66,6 +69,7 @@ class _Known:
 class _Account:
     """What was read so far."""
 
+    include_theoretical: bool = False
     n_in: int = 0
     n_duplicate: int = 0
     known_by_formula: dict[str, _Known] = field(default_factory=dict)
@@ -74,7 +78,9 @@ class _Account:
     def add(self, source: str, record: RawRecord) -> None:
         """Book a line as known, duplicate or rejected."""
         self.n_in += 1
+        source = record.source or source
         try:
+            self._check_facts(record)
             composition = parse_formula(record.text)
         except FormulaError as error:
             self.rejected.append((source, record.line, record.text[:_MAX_REJECTED_TEXT], str(error)))
@@ -86,6 +92,15 @@ class _Account:
         else:
             self.n_duplicate += 1
             known.year = min((year for year in (known.year, record.year) if year is not None), default=None)
+
+    def _check_facts(self, record: RawRecord) -> None:
+        """Raise FormulaError if what the source tells about an entry rules it out."""
+        if record.problem is not None:
+            raise FormulaError(record.problem)
+        if record.is_disordered:
+            raise FormulaError(DISORDERED)
+        if record.is_theoretical and not self.include_theoretical:
+            raise FormulaError(THEORETICAL)
 
     def reasons(self) -> dict[str, int]:
         """Return the rejected lines by reason, most common first, equally common ones by name."""
@@ -101,6 +116,7 @@ def run_ingest(
     formula_column: str | None = None,
     id_column: str | None = None,
     year_column: str | None = None,
+    include_theoretical: bool = False,
     overwrite: bool = False,
     progress: ProgressSink | None = None,
 ) -> IngestSummary:
@@ -118,6 +134,8 @@ def run_ingest(
         The ``known`` artifact; the rejected lines go to ``sibling(out, "rejected")``.
     format, formula_column, id_column, year_column
         As for ``read_source``; they hold for all sources.
+    include_theoretical
+        Keep entries that their source calls calculated only.
     overwrite
         Replace artifacts that exist.
     progress
@@ -134,13 +152,14 @@ def run_ingest(
     OutputHeldError
         If another run writes ``out``.
     """
-    config = {"format": format, "formula_column": formula_column, "id_column": id_column, "year_column": year_column}
+    reading = {"format": format, "formula_column": formula_column, "id_column": id_column, "year_column": year_column}
+    config = {**reading, "include_theoretical": include_theoretical}
     rejected_path = sibling(out, "rejected")
     _check_not_folders(out, rejected_path)
     with hold_output(out, overwrite=overwrite):
-        account = _Account()
+        account = _Account(include_theoretical)
         for source in sources:
-            _ingest_source(source, account, config, progress or SilentProgress())
+            _ingest_source(source, account, reading, progress or SilentProgress())
         summary = _summary(account, out, rejected_path)
         _check_usable(sources, summary)
         _write(account, summary, _provenance(sources, config, summary))
@@ -153,9 +172,9 @@ def _check_not_folders(*paths: Path) -> None:
             raise OutputError(f"{path}: wanted a file to write, found a folder")
 
 
-def _ingest_source(source: Path | str, account: _Account, config: Mapping[str, str | None], progress: ProgressSink) -> None:
+def _ingest_source(source: Path | str, account: _Account, reading: Mapping[str, str | None], progress: ProgressSink) -> None:
     name = "stdin" if str(source) == STDIN else str(source)
-    records = list(read_source(source, **config))
+    records = list(read_source(source, **reading))
     progress.start(f"ingest {Path(name).name}", len(records), "formulas")
     remaining = iter(records)
     while chunk := list(islice(remaining, _PROGRESS_STEP)):
@@ -179,7 +198,7 @@ def _check_usable(sources: Sequence[Path | str], summary: IngestSummary) -> None
     raise InputDataError(f"{names}: none of {summary.n_in} lines is a usable composition ({commonest}); is it the right column or format?")
 
 
-def _provenance(sources: Sequence[Path | str], config: Mapping[str, str | None], summary: IngestSummary) -> Provenance:
+def _provenance(sources: Sequence[Path | str], config: Mapping[str, str | bool | None], summary: IngestSummary) -> Provenance:
     counts = {name: getattr(summary, name) for name in ("n_in", "n_kept", "n_rejected", "n_duplicate", "reasons")}
     files = [Path(source) for source in sources if str(source) != STDIN and Path(source).is_file()]
     return Provenance(config={"sources": list(map(str, sources)), **config}, inputs=files, extra=counts)
