@@ -5,10 +5,8 @@ import numpy as np
 import pytest
 from small_spaces import FIXED_CASES, as_sets, class_ids, machine, random_parameters, space_of, twin_arguments
 
-from crcrank.kernels.pairwise import PairwiseProgram, fill_scores, fill_tables
-from crcrank.kernels.search import workspace
+from crcrank.kernels.pairwise import PairwiseProgram, fill_scores, fill_tables, score_margin, workspace
 from crcrank.models.fm import FEATURE_GROUPS
-from crcrank.ranking.search import score_margin
 from crcrank.space.space import Candidates
 
 _SUBSETS = list(chain.from_iterable(combinations(FEATURE_GROUPS, n) for n in range(len(FEATURE_GROUPS) + 1)))

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from crcrank.kernels.jit import kernel, sum_kernel
+from crcrank.kernels.tile import close_pairs, row_slot
 
 
 class PairwiseProgram(NamedTuple):
@@ -177,3 +178,158 @@ def fill_scores(program, blocks, candidate_blocks, cations, out):
                 for k in range(n_factors):
                     score += rows[slot, k] * rows[other, k]
         out[c] = score
+
+
+class PairwiseWorkspace(NamedTuple):
+    """Scratch of one thread, for slots of at most L cations.
+
+    Attributes
+    ----------
+    context, rows, scratch, unary, pair
+        As in :func:`fill_tables`: (F,), (n, L, F), (L * L), (n, L), (n, n, L, L).
+    reach
+        What a cation before the tile adds to a score at most, without its pairs with others before the tile, (n, L).
+    shared, highest
+        What all candidates of the block share, and the most that a tile's own cations add, (1,).
+    """
+
+    context: np.ndarray
+    rows: np.ndarray
+    scratch: np.ndarray
+    unary: np.ndarray
+    pair: np.ndarray
+    reach: np.ndarray
+    shared: np.ndarray
+    highest: np.ndarray
+
+
+def workspace(n_slots: int, largest: int, n_factors: int, dtype: type = np.float32) -> PairwiseWorkspace:
+    """Return scratch for blocks of ``n_slots`` slots with at most ``largest`` cations each."""
+    return PairwiseWorkspace(
+        np.empty(n_factors, dtype),
+        np.empty((n_slots, largest, n_factors), dtype),
+        np.empty(largest * largest, dtype),
+        np.empty((n_slots, largest), dtype),
+        np.empty((n_slots, n_slots, largest, largest), dtype),
+        np.empty((n_slots, largest), dtype),
+        np.empty(1, dtype),
+        np.empty(1, dtype),
+    )
+
+
+def workspace_of(program: PairwiseProgram, n_slots: int, largest: int) -> PairwiseWorkspace:
+    """Return scratch for a program."""
+    return workspace(n_slots, largest, program.row.shape[3], program.row.dtype.type)
+
+
+def at_anion(program: PairwiseProgram, anion: int) -> PairwiseProgram:  # noqa: ARG001
+    """Return the program in single precision."""
+    return PairwiseProgram(*(np.ascontiguousarray(array, np.float32) for array in program))
+
+
+def promise(program: PairwiseProgram, blocks: BlockArrays) -> np.ndarray:
+    """Return the biases of each block's stoichiometry and anion, float64 (n_blocks,)."""
+    return np.asarray(program.stoichiometry_bias[blocks.stoichiometry] + program.anion_bias[blocks.anion, blocks.anion_coefficient - 1])
+
+
+@kernel
+def prepare(program, blocks, b, work, tile):
+    """Fill the tables of block ``b`` and the pairs of its tiles."""
+    n_slots = blocks.size.shape[1]
+    a, z = row_slot(blocks), n_slots - 1
+    work.shared[0] = fill_tables(program, blocks, b, work.context, work.rows, work.scratch, work.unary, work.pair)
+    for slot in range(n_slots):
+        for i in range(blocks.size[b, slot]):
+            work.unary[slot, i] += tile.free[slot, i]
+    if a < 0:
+        tile.pair[0, : blocks.size[b, z]] = 0
+        work.highest[0] = np.inf
+        return
+    for k in range(blocks.size[b, a]):
+        for j in range(blocks.size[b, z]):
+            tile.pair[k, j] = work.pair[a, z, k, j]
+    close_pairs(blocks, b, tile)
+    _fill_reach(blocks, b, work, tile)
+
+
+@kernel
+def _largest(values):
+    largest = -np.inf
+    for value in values:
+        if value > largest:
+            largest = value
+    return largest
+
+
+@kernel
+def _fill_reach(blocks, b, work, tile):
+    n_rows, n_columns = blocks.size[b, -2], blocks.size[b, -1]
+    a, z = row_slot(blocks), row_slot(blocks) + 1
+    for slot in range(a):
+        for i in range(blocks.size[b, slot]):
+            work.reach[slot, i] = work.unary[slot, i]
+            work.reach[slot, i] += _largest(work.pair[slot, a, i, :n_rows])
+            work.reach[slot, i] += _largest(work.pair[slot, z, i, :n_columns])
+    highest = -np.inf
+    for k in range(n_rows):
+        highest = max(highest, _largest(tile.pair[k, :n_columns]))
+    work.highest[0] = highest + _largest(work.unary[a, :n_rows]) + _largest(work.unary[z, :n_columns])
+
+
+@kernel
+def bound_tile(program, blocks, b, prefix, work, tile):  # noqa: ARG001
+    """Return a bound on a tile's scores: each term of a cation of the tile at its largest."""
+    score = work.shared[0] + work.highest[0]
+    for slot in range(row_slot(blocks)):
+        score += work.reach[slot, prefix[slot]]
+        for other in range(slot):
+            score += work.pair[other, slot, prefix[other], prefix[slot]]
+    return score
+
+
+@sum_kernel
+def fill_tile(program, blocks, b, prefix, work, tile):  # noqa: ARG001
+    """Fill the unary terms of a tile: what its cations, the earlier slots and the block add up to."""
+    a, z = row_slot(blocks), blocks.size.shape[1] - 1
+    score = work.shared[0]
+    for slot in range(a):
+        score += work.unary[slot, prefix[slot]]
+        for other in range(slot):
+            score += work.pair[other, slot, prefix[other], prefix[slot]]
+    for j in range(blocks.size[b, z]):
+        tile.right[j] = work.unary[z, j]
+    if a < 0:
+        tile.left[0] = score
+        return
+    for k in range(blocks.size[b, a]):
+        tile.left[k] = work.unary[a, k] + score
+    for slot in range(a):
+        to_left, to_right = work.pair[slot, a, prefix[slot]], work.pair[slot, z, prefix[slot]]
+        for k in range(blocks.size[b, a]):
+            tile.left[k] += to_left[k]
+        for j in range(blocks.size[b, z]):
+            tile.right[j] += to_right[j]
+
+
+def score_margin(program: PairwiseProgram, n_slots: int) -> float:
+    """Return a bound on the difference between a float32 and a float64 score of ``program``.
+
+    A sum of ``n`` products is off by at most ``n`` units in the last place of the sum of their absolute values (Higham,
+    Accuracy and Stability of Numerical Algorithms, 2002, section 3.1); norms bound those sums. What underflows is off by less
+    than the smallest normal number.
+    """
+
+    def norm(array: np.ndarray) -> float:
+        return float(np.sqrt((array**2).sum(axis=-1)).max(initial=0.0))
+
+    def largest(array: np.ndarray) -> float:
+        return float(np.abs(array).max(initial=0.0))
+
+    n_positions = n_slots + 1
+    vector = norm(program.slope) + max(norm(program.row), norm(program.anion_row))
+    unary = largest(program.bias) + largest(program.fraction_bias) + largest(program.anion_bias)
+    unary += largest(program.anion_fraction_bias) + largest(program.curve) + vector * norm(program.stoichiometry_row)
+    pairs = n_positions * n_slots / 2 * (vector**2 + largest(program.curve))
+    n_operations = 2 * program.row.shape[3] + 16 * n_positions
+    total = largest(program.stoichiometry_bias) + n_positions * unary + pairs
+    return float(n_operations * (2.0**-23 * total + 2.0**-126))

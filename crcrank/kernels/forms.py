@@ -1,0 +1,135 @@
+"""The forms of scoring programs that the search knows, and what each has to offer.
+
+A model compiles, for one class, to a program: a NamedTuple of arrays, whose type says the form of its scores. The search
+(:mod:`crcrank.kernels.search`) is one loop over the blocks of a class and the tiles of a block (:mod:`crcrank.kernels.tile`);
+all that depends on the form are the functions of a :class:`ScoringForm`. To add a form, write them in a module of their own
+(:mod:`crcrank.kernels.pairwise` is an example) and add a line to :data:`FORMS`.
+
+The search runs in single precision: ``at_anion`` turns the float64 program into what its kernels take, a NamedTuple whose
+type selects them when Numba compiles the search.
+
+- ``prepare(program, blocks, b, work, tile)`` is called once per block, with ``tile.free`` and ``tile.place`` filled.
+- ``fill_tile(program, blocks, b, prefix, work, tile)`` is called for each choice ``prefix`` of the slots before the tile, int64
+  local indices, slot by slot ascending like an odometer. It fills ``left[:n_rows]`` and ``right[:n_columns]`` anew, starting
+  from ``tile.free`` of their slots, and ``pair[:n_rows, :n_columns]``, such that ``left[k] + right[j] + pair[k, j]`` is the score.
+  Terms may lie in any of the three. A block of one slot has one row, ``left[0]``. The pairs that are no candidates are set to
+  -inf by calling :func:`crcrank.kernels.tile.close_pairs` after ``pair`` was filled; where ``pair`` does not depend on the
+  prefix, ``prepare`` can do both. The search itself excludes the elements of the prefix.
+- ``bound_tile(program, blocks, b, prefix, work, tile)`` returns what no score of the tile exceeds when all is computed in single
+  precision as ``fill_tile`` does, before the tile is filled; :func:`no_bound` where nothing is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba.extending import overload
+
+from crcrank.kernels import pairwise
+from crcrank.kernels.jit import kernel
+from crcrank.kernels.pairwise import BlockArrays, PairwiseProgram
+
+# The float64 programs; a further form extends it by its own type.
+ScoringProgram = PairwiseProgram
+
+
+@kernel
+def no_bound(program, blocks, b, prefix, work, tile):  # noqa: ARG001
+    """Return infinity: nothing is known about the scores of a tile before it is filled."""
+    return np.inf
+
+
+@dataclass(frozen=True)
+class ScoringForm:
+    """What the search needs to know about a form of scoring programs.
+
+    Attributes
+    ----------
+    at_anion
+        Return the float32 program for the blocks of one anion, of type ``searched``: ``at_anion(program, anion)``.
+    searched
+        Type of what ``at_anion`` returns.
+    workspace
+        Return the scratch of one thread, ``workspace(searched_program, n_slots, largest)`` for slots of at most ``largest`` cations.
+    prepare, fill_tile, bound_tile
+        Kernels, see above.
+    fill_scores
+        Kernel that scores single candidates in float64, each in one fixed order of operations:
+        ``fill_scores(program, blocks, candidate_blocks, cations, out)``.
+    score_margin
+        Return a bound on the difference between the scores of tiles and of ``fill_scores``: ``score_margin(program, n_slots)``.
+    promise
+        Return a guess of the best score in each block, float64 (n_blocks,): ``promise(program, blocks)``. Only time depends on it.
+    """
+
+    at_anion: Callable[[Any, int], Any]
+    searched: type
+    workspace: Callable[[Any, int, int], Any]
+    prepare: Callable[..., None]
+    fill_tile: Callable[..., None]
+    bound_tile: Callable[..., float]
+    fill_scores: Callable[..., None]
+    score_margin: Callable[[Any, int], float]
+    promise: Callable[[Any, BlockArrays], np.ndarray]
+
+
+FORMS: dict[type, ScoringForm] = {
+    PairwiseProgram: ScoringForm(
+        at_anion=pairwise.at_anion,
+        searched=PairwiseProgram,
+        workspace=pairwise.workspace_of,
+        prepare=pairwise.prepare,
+        fill_tile=pairwise.fill_tile,
+        bound_tile=pairwise.bound_tile,
+        fill_scores=pairwise.fill_scores,
+        score_margin=pairwise.score_margin,
+        promise=pairwise.promise,
+    ),
+}
+
+
+def form_of(program: ScoringProgram) -> ScoringForm:
+    """Return the form of a float64 program."""
+    return FORMS[type(program)]
+
+
+def _searched(program_type: type) -> ScoringForm:
+    return next(form for form in FORMS.values() if form.searched is program_type)
+
+
+# Kernels call the next three by these names. Numba takes the overload, by the type of ``program``; plain Python the function itself.
+# An overload must be a plain function, hence the lambdas.
+def prepare(program, blocks, b, work, tile):
+    """Prepare ``work`` and ``tile`` for the tiles of block ``b``."""
+    _searched(type(program)).prepare(program, blocks, b, work, tile)
+
+
+def fill_tile(program, blocks, b, prefix, work, tile):
+    """Fill a tile."""
+    _searched(type(program)).fill_tile(program, blocks, b, prefix, work, tile)
+
+
+def bound_tile(program, blocks, b, prefix, work, tile):
+    """Return what no score of a tile exceeds."""
+    return _searched(type(program)).bound_tile(program, blocks, b, prefix, work, tile)
+
+
+@overload(prepare)
+def _prepare(program, blocks, b, work, tile):  # noqa: ARG001
+    chosen = _searched(program.instance_class).prepare
+    return lambda program, blocks, b, work, tile: chosen(program, blocks, b, work, tile)  # noqa: PLW0108
+
+
+@overload(fill_tile)
+def _fill_tile(program, blocks, b, prefix, work, tile):  # noqa: ARG001
+    chosen = _searched(program.instance_class).fill_tile
+    return lambda program, blocks, b, prefix, work, tile: chosen(program, blocks, b, prefix, work, tile)  # noqa: PLW0108
+
+
+@overload(bound_tile)
+def _bound_tile(program, blocks, b, prefix, work, tile):  # noqa: ARG001
+    chosen = _searched(program.instance_class).bound_tile
+    return lambda program, blocks, b, prefix, work, tile: chosen(program, blocks, b, prefix, work, tile)  # noqa: PLW0108
