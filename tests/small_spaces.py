@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from crcrank.chem.ions import Ion, IonTable, parse_ion
 from crcrank.errors import ConfigError
 from crcrank.models.fm import FEATURE_GROUPS, FactorizationMachine
+from crcrank.ranking.filters import ElementFilter
 from crcrank.space.space import CompositionClass, Space
 
 _ELEMENTS = ("Al", "Fe", "K", "Li", "Na", "P", "S", "Ti")
@@ -71,6 +72,22 @@ def spaces(draw):
         return space_of(draw(cases()))
     except ConfigError:
         return reject()
+
+
+@st.composite
+def filters(draw, space):
+    """Draw conditions on the formulas of a space; they may be impossible."""
+    symbols = st.lists(st.sampled_from(space.ions.elements), unique=True, max_size=2)
+    anions = st.lists(st.sampled_from(sorted({ion.element for ion in space.ions.anions})), unique=True, max_size=2)
+    kind = draw(st.sampled_from(["none", "required", "excluded", "allowed", "anions", "coefficient", "all"]))
+    kept = draw(st.lists(st.sampled_from(space.ions.elements), unique=True, min_size=2)) if kind == "allowed" else ()
+    return ElementFilter(
+        required=tuple(draw(symbols)) if kind in {"required", "all"} else (),
+        allowed=tuple(kept),
+        excluded=tuple(draw(symbols)) if kind in {"excluded", "all"} else (),
+        anions=tuple(draw(anions)) if kind in {"anions", "all"} else (),
+        max_coefficient=draw(st.integers(1, 3)) if kind in {"coefficient", "all"} else 0,
+    )
 
 
 def class_ids(space, name="first"):

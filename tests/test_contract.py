@@ -112,13 +112,13 @@ def test_arrays_of_another_shape_are_refused(kind):
                           "values": [values[: (values.size - values.size // shape[0]) if shape and shape[0] else 0]
                                      for values, shape in zip(columns["values"], columns["shape"], strict=True)]}  # fmt: skip
 
-    with pytest.raises(ArtifactError, match="model: .*; train it again"):
+    with pytest.raises(ArtifactError, match=r"model: .*; train it again"):
         restored(kind, shorter)
 
 
 @every_model
 def test_a_missing_array_is_refused(kind):
-    with pytest.raises(ArtifactError, match="model: .*; train it again"):
+    with pytest.raises(ArtifactError, match=r"model: .*; train it again"):
         restored(kind, lambda columns: {key: values[1:] for key, values in columns.items()})
 
 

@@ -7,7 +7,18 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from small_spaces import FIXED_CASES, as_sets, class_ids, machine, random_parameters, space_of, spaces, tied_parameters, twin_arguments
+from small_spaces import (
+    FIXED_CASES,
+    as_sets,
+    class_ids,
+    filters,
+    machine,
+    random_parameters,
+    space_of,
+    spaces,
+    tied_parameters,
+    twin_arguments,
+)
 
 from crcrank.errors import ArtifactError, ConfigError
 from crcrank.kernels.forms import FORMS, ScoringForm, no_bound
@@ -62,26 +73,11 @@ def _programs(draw, space):
 
 
 @st.composite
-def _filters(draw, space):
-    symbols = st.lists(st.sampled_from(space.ions.elements), unique=True, max_size=2)
-    anions = st.lists(st.sampled_from(sorted({ion.element for ion in space.ions.anions})), unique=True, max_size=2)
-    kind = draw(st.sampled_from(["none", "required", "excluded", "allowed", "anions", "coefficient", "all"]))
-    kept = draw(st.lists(st.sampled_from(space.ions.elements), unique=True, min_size=2)) if kind == "allowed" else ()
-    return ElementFilter(
-        required=tuple(draw(symbols)) if kind in {"required", "all"} else (),
-        allowed=tuple(kept),
-        excluded=tuple(draw(symbols)) if kind in {"excluded", "all"} else (),
-        anions=tuple(draw(anions)) if kind in {"anions", "all"} else (),
-        max_coefficient=draw(st.integers(1, 3)) if kind in {"coefficient", "all"} else 0,
-    )
-
-
-@st.composite
 def _searches(draw):
     """Draw a space, a program, k, a filter, and the formulas that are known."""
     space = draw(spaces())
     program = draw(_programs(space))
-    wanted = draw(_filters(space))
+    wanted = draw(filters(space))
     k = draw(st.one_of(st.integers(1, 8), st.just(10_000)))
     known_ids = draw(st.lists(st.sampled_from(class_ids(space)), max_size=6))
     return space, program, k, wanted, np.array(known_ids, np.int64)

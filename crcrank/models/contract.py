@@ -9,12 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from crcrank.chem.elements import ElementTable
-from crcrank.kernels.pairwise import PairwiseProgram
 from crcrank.progress import ProgressSink
+from crcrank.space.programs import RankingProgram
 from crcrank.space.space import Candidates, Space
 
 Arrays = dict[str, np.ndarray]
-ScoringProgram = PairwiseProgram
 
 
 class Recommender(Protocol):
@@ -27,7 +26,7 @@ class Recommender(Protocol):
     def scores(self, name: str, candidates: Candidates) -> np.ndarray:
         """Return the scores of candidates of class ``name``, comparable within the class, float64 (n,)."""
 
-    def program(self, name: str) -> ScoringProgram:
+    def program(self, name: str) -> RankingProgram:
         """Return what ranks all candidates of class ``name`` by the same scores."""
 
     def arrays(self) -> Arrays:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crcrank.errors import ConfigError
-from crcrank.space.space import Space
+from crcrank.space.space import Candidates, Space
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,13 @@ class SearchFilter:
         if self.max_coefficient:
             allowed = allowed & (np.maximum(blocks.coefficient.max(axis=1), blocks.anion_coefficient) <= self.max_coefficient)
         return np.asarray(allowed)
+
+    def passes(self, space: Space, name: str, candidates: Candidates) -> np.ndarray:
+        """Return whether each candidate of class ``name`` meets the conditions, bool (n,)."""
+        anions = space.classes[name].block_anion[candidates.blocks]
+        have = self.bits[len(self.allowed) + anions] | np.bitwise_or.reduce(self.bits[candidates.cations], axis=1)
+        allowed = self.allowed_blocks(space, name)[candidates.blocks] & self.allowed[candidates.cations].all(axis=1)
+        return np.asarray(allowed & (have == self.wanted))
 
 
 def search_filter(space: Space, wanted: ElementFilter) -> SearchFilter:

@@ -17,6 +17,9 @@ from crcrank.kernels.tile import Tile, new_tile
 from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.ranking.best import BestFormulas, Ranked
 from crcrank.ranking.filters import SearchFilter
+from crcrank.ranking.listed import rank_listed
+from crcrank.space.listed import ListedScores
+from crcrank.space.programs import RankingProgram
 from crcrank.space.space import Candidates, Space
 
 _HIT_CAPACITY = 1 << 16
@@ -39,7 +42,7 @@ class ClassRanking:
 def rank_class(
     space: Space,
     name: str,
-    program: ScoringProgram,
+    program: RankingProgram,
     k: int,
     *,
     excluded: np.ndarray,
@@ -53,23 +56,26 @@ def rank_class(
     Parameters
     ----------
     program
-        The float64 scoring program; float32 finds, float64 decides.
+        The float64 scoring program; where it is searched for, float32 finds, float64 decides.
     excluded
         Composition keys that are not listed (the known formulas), sorted, int64.
     prune
-        Skip what bounds exclude; the result is the same without.
+        Skip what bounds exclude, where there are bounds; the result is the same without.
 
     Raises
     ------
     ArtifactError
         If the program holds numbers that are not finite, or too large for single precision.
     """
+    progress = progress or SilentProgress()
+    if isinstance(program, ListedScores):
+        found = rank_listed(space, name, program, k, excluded=excluded, search_filter=search_filter, progress=progress)
+        return ClassRanking(found[0], space.classes[name].n_candidates, found[1])
     if not all(np.isfinite(array).all() for array in program):
         raise ArtifactError(f"the model's parameters for class {name!r} are not all finite: train it again")
     if max(np.abs(array).max(initial=0.0) for array in program) > _LARGEST_PARAMETER:
         raise ArtifactError(f"the model's parameters for class {name!r} are beyond {_LARGEST_PARAMETER:g}: train it again")
     search = _Search(space, name, program, BestFormulas(space, name, k, excluded), search_filter, prune)
-    progress = progress or SilentProgress()
     progress.start(f"rank {name}", space.classes[name].n_candidates, "candidates")
     pieces = search.pieces()
     with ThreadPoolExecutor(n_threads) as pool:

@@ -21,7 +21,6 @@ from crcrank.chem.formula import pretty_formula
 from crcrank.chem.ions import IonTable
 from crcrank.config import RankSettings, Settings
 from crcrank.errors import ConfigError
-from crcrank.kernels.pairwise import PairwiseProgram
 from crcrank.models.likelihood import probability
 from crcrank.models.registry import load_model
 from crcrank.progress import ProgressSink, SilentProgress
@@ -29,6 +28,7 @@ from crcrank.ranking.best import Ranked
 from crcrank.ranking.filters import ElementFilter, SearchFilter, search_filter
 from crcrank.ranking.search import rank_class
 from crcrank.space.placement import Placer
+from crcrank.space.programs import RankingProgram
 from crcrank.space.space import Space
 from crcrank.stages.common import Compositions, candidate_columns, chosen_classes, filters_in_words, load_space, read_compositions
 from crcrank.stages.export import check_format, write_rows
@@ -224,7 +224,7 @@ class _Ranker:
     n_threads: int
     progress: ProgressSink
 
-    def rank_all(self, programs: dict[str, PairwiseProgram]) -> tuple[pa.Table, dict[str, ClassFacts]]:
+    def rank_all(self, programs: dict[str, RankingProgram]) -> tuple[pa.Table, dict[str, ClassFacts]]:
         """Return the rows and facts of all classes."""
         rows, facts = [], {}
         placements = Placer(self.space, self.ions).places(self.known, programs)
@@ -236,7 +236,7 @@ class _Ranker:
             raise ConfigError("rank: the filters leave no unknown formula in any class; nothing was written")
         return table, facts
 
-    def _rank_class(self, name: str, program: PairwiseProgram, n_known: int) -> tuple[Ranked, ClassFacts]:
+    def _rank_class(self, name: str, program: RankingProgram, n_known: int) -> tuple[Ranked, ClassFacts]:
         start = time.perf_counter()
         found = rank_class(
             self.space,

@@ -1,0 +1,7 @@
+"""What a model can compile to, for a ranking of a whole class."""
+
+from crcrank.kernels.forms import ScoringProgram
+from crcrank.space.listed import ListedScores
+
+# Either a program that the search kernels run over all candidates, or one that needs no search.
+RankingProgram = ScoringProgram | ListedScores
