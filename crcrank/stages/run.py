@@ -54,7 +54,7 @@ class RunSummary:
 
 
 @dataclass(frozen=True)
-class _Step:
+class Step:
     """A stage with its output, what shapes its rows now, how to run it, and what it writes beside its output."""
 
     name: str
@@ -98,11 +98,11 @@ def run_run(
         if not getattr(settings.run, key):
             raise ConfigError(f'run.{key}: names no list; the configuration needs [run] {key} = ["my_list.csv"]')
     with hold_output(out_dir / "run", overwrite=True):
-        _remove_partial_files(out_dir)
+        remove_partial_files(out_dir)
         chain = _Chain(out_dir, settings, classes or settings.run.classes or None, n_threads, progress)
         reasons = {}
         for step in chain.steps():
-            reasons[step.name] = reason = "--force" if force else _why(step)
+            reasons[step.name] = reason = "--force" if force else why_run(step)
             _log.info("%s: %s", step.name, reason)
             if reason != UP_TO_DATE:
                 step.run()
@@ -128,7 +128,7 @@ class _Chain:
         self._common: dict[str, Any] = {"overwrite": True, "progress": progress}
         self.space: Space = load_space(settings)[0]
 
-    def steps(self) -> Iterator[_Step]:
+    def steps(self) -> Iterator[Step]:
         """Yield the stages in order."""
         run = self._settings.run
         yield self._ingest("ingest known", run.known, self.known)
@@ -137,7 +137,7 @@ class _Chain:
         settings, space = self._settings, self.space
         shaped: dict[str, Any] = {"settings": settings, "space": space}
         chosen: dict[str, Any] = {"settings": settings, "classes": self._classes}
-        yield _Step(
+        yield Step(
             "encode",
             self.encoded,
             "encoded",
@@ -145,28 +145,28 @@ class _Chain:
             lambda: run_encode(self.known, self.encoded, settings=settings, **self._common),
             [sibling(self.encoded, "outside")],
         )
-        yield _Step(
+        yield Step(
             "train",
             self.model,
             "model",
             lambda: train_provenance(self.encoded, **shaped, classes=self._classes),
             lambda: run_train(self.encoded, self.model, **chosen, n_threads=self._n_threads, **self._common),
         )
-        yield _Step(
+        yield Step(
             "enumerate",
             self.plan,
             "plan",
             lambda: enumerate_provenance(**shaped),
             lambda: run_enumerate(self.plan, settings=settings, **self._common),
         )
-        yield _Step(
+        yield Step(
             "rank",
             self.ranking,
             "ranking",
             lambda: rank_provenance(self.model, self.plan, self.known, **shaped, classes=self._classes),
             lambda: run_rank(self.model, self.plan, self.ranking, **chosen, known=self.known, n_threads=self._n_threads, **self._common),
         )
-        yield _Step(
+        yield Step(
             "validate",
             self.validation,
             "validation",
@@ -175,19 +175,24 @@ class _Chain:
             self.pictures,
         )
 
-    def _ingest(self, name: str, sources: Sequence[Path], out: Path) -> _Step:
-        options = self._settings.ingest.model_dump()
-        return _Step(
-            name,
-            out,
-            "known",
-            lambda: Provenance(config=options, inputs=sources),
-            lambda: run_ingest(sources, out, **options, **self._common),
-            [sibling(out, "rejected")],
-        )
+    def _ingest(self, name: str, sources: Sequence[Path], out: Path) -> Step:
+        return ingest_step(name, sources, out, self._settings, **self._common)
 
 
-def _why(step: _Step) -> str:
+def ingest_step(name: str, sources: Sequence[Path], out: Path, settings: Settings, **common: Any) -> Step:
+    """Return the step that reads lists into ``out``."""
+    options = settings.ingest.model_dump()
+    return Step(
+        name,
+        out,
+        "known",
+        lambda: Provenance(config=options, inputs=sources),
+        lambda: run_ingest(sources, out, **options, **common),
+        [sibling(out, "rejected")],
+    )
+
+
+def why_run(step: Step) -> str:
     """Return why a stage must run, or that it is up to date.
 
     Sources are compared by their content alone: their paths depend on where one stands.
@@ -223,7 +228,7 @@ def _changed_keys(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[s
     )
 
 
-def _remove_partial_files(out_dir: Path) -> None:
+def remove_partial_files(out_dir: Path) -> None:
     """Remove what a run that was killed left: its temporary files; no other run works here now."""
     for path in out_dir.glob(".*.partial*"):
         path.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from crcrank.chem.elements import read_element_table
 from crcrank.config import Settings
 from crcrank.errors import ModelFitError
 from crcrank.evaluation.splits import validation_split
-from crcrank.models.contract import TrainingData
+from crcrank.models.contract import Fitted, TrainingData
 from crcrank.models.registry import RECOMMENDERS, model_columns
 from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.space.space import Candidates, Space
@@ -100,13 +100,9 @@ def run_train(
         space, _ = load_space(settings)
         provenance = train_provenance(encoded, settings=settings, space=space, classes=classes, seed=seed)
         table = read_artifact(encoded, "encoded", space_digest=space.digest).table
-        known = _known_candidates(space, table, provenance.config["classes"], encoded)
-        rng = np.random.default_rng(provenance.seed)
-        fitting, held_back = _split(known, settings.train.validation_fraction, rng)
-        data = TrainingData(space, fitting, held_back, read_element_table(settings.space.elements))
-        name = settings.train.model
-        fitted = RECOMMENDERS[name].fit(data, getattr(settings.train, name), rng, n_threads, progress or SilentProgress())
-        model = fitted.model
+        known = known_candidates(space, _known_ids(table, provenance.config["classes"]), str(encoded))
+        fitted = fit_model(space, known, settings=settings, seed=provenance.seed or 0, n_threads=n_threads, progress=progress)
+        name, model = settings.train.model, fitted.model
         summary = TrainSummary(
             model=name,
             classes={name: len(item) for name, item in known.items()},
@@ -122,19 +118,50 @@ def run_train(
     return summary
 
 
-def _known_candidates(space: Space, table: pa.Table, classes: Sequence[str], path: Path) -> dict[str, Candidates]:
-    names = np.asarray(table["composition_class"].to_pylist(), object)
-    ids = table["candidate_id"].to_numpy()
-    known = {}
-    for name in classes:
-        rows = np.sort(ids[names == name])
+def fit_model(
+    space: Space,
+    known: Mapping[str, Candidates],
+    *,
+    settings: Settings,
+    seed: int,
+    n_threads: int,
+    progress: ProgressSink | None = None,
+) -> Fitted:
+    """Fit the model of the settings to known candidates of each class, a part of which is held back to stop the fit.
+
+    Raises
+    ------
+    ModelFitError
+        If the fit diverges.
+    """
+    rng = np.random.default_rng(seed)
+    fitting, held_back = _split(known, settings.train.validation_fraction, rng)
+    data = TrainingData(space, fitting, held_back, read_element_table(settings.space.elements))
+    name = settings.train.model
+    return RECOMMENDERS[name].fit(data, getattr(settings.train, name), rng, n_threads, progress or SilentProgress())
+
+
+def known_candidates(space: Space, ids: Mapping[str, np.ndarray], where: str) -> dict[str, Candidates]:
+    """Return the candidates of each class with these candidate_ids, in the order of the ids.
+
+    Raises
+    ------
+    ModelFitError
+        If a class has too few; the message begins with ``where``.
+    """
+    for name, rows in ids.items():
         if len(rows) < _FEWEST_KNOWN:
             raise ModelFitError(
-                f"{path}: {len(rows)} known {name} compositions in the space; wanted at least {_FEWEST_KNOWN}: "
+                f"{where}: {len(rows)} known {name} compositions in the space; wanted at least {_FEWEST_KNOWN}: "
                 "leave the class out with --class or [train] classes"
             )
-        known[name] = space.decode(name, rows)
-    return known
+    return {name: space.decode(name, np.sort(rows)) for name, rows in ids.items()}
+
+
+def _known_ids(table: pa.Table, classes: Sequence[str]) -> dict[str, np.ndarray]:
+    names = np.asarray(table["composition_class"].to_pylist(), object)
+    ids = table["candidate_id"].to_numpy()
+    return {name: ids[names == name] for name in classes}
 
 
 def _split(
