@@ -39,14 +39,24 @@ class SpaceSettings(_Section):
     classes: dict[str, ClassSettings] = Field(min_length=1)
 
 
+class RuleSettings(_Section):
+    """By which rules a line of a list is taken, flagged or left out."""
+
+    experimental_only: bool
+    round_within: float = Field(ge=0, lt=0.5)
+    deuterium_as_hydrogen: bool
+    expand_parts: bool
+    exclude: tuple[Literal["elements", "gases", "alloys", "organics"], ...]
+
+
 class IngestSettings(_Section):
-    """How to read users' files; what is left out is detected."""
+    """How to read users' files (what is left out is detected), and by which rules."""
 
     format: str | None = None
     formula_column: str | None = None
     id_column: str | None = None
     year_column: str | None = None
-    include_theoretical: bool = False
+    rules: RuleSettings
 
 
 class L2Settings(_Section):

@@ -157,7 +157,7 @@ def test_ctrl_c_at_the_last_moment(world, fails, stage, monkeypatch):
 @pytest.mark.parametrize(
     ("stage", "where"),
     [
-        ("ingest", "crcrank.stages.ingest.parse_formula"),
+        ("ingest", "crcrank.stages.ingest.judge"),
         ("encode", "crcrank.stages.encode.Placer"),
         ("train", "crcrank.models.likelihood.ClassLikelihood.add_rates"),
         ("enumerate", "crcrank.stages.enumerate.candidate_columns"),

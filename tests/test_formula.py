@@ -2,6 +2,8 @@
 
 import csv
 import math
+import random
+import re
 from collections import Counter
 from contextlib import suppress
 from functools import reduce
@@ -12,10 +14,19 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from crcrank.chem.formula import ELECTRONEGATIVITY_ORDER, Composition, FormulaError, format_formula, parse_formula, pretty_formula
+from crcrank.chem.formula import (
+    ELECTRONEGATIVITY_ORDER,
+    Composition,
+    FormulaError,
+    format_formula,
+    parse_formula,
+    pretty_formula,
+    read_formula,
+)
 from crcrank.errors import InputDataError
 
-OQMD = Path(__file__).parent.parent / "data-samples" / "oqmd_icsd.csv"
+SAMPLES = Path(__file__).parent.parent / "data-samples"
+OQMD = SAMPLES / "oqmd_icsd.csv"
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 ACCEPTED = [
@@ -44,6 +55,9 @@ ACCEPTED = [
     ("Sr3 (P3 O9)2 (H2 O)7", "H14O25P6Sr3"),
     ("K4[Fe(CN)6]", "C6FeK4N6"),
     ("Ca{[O(H)]2}", "CaH2O2"),
+    ("Ca[(O H)]2", "CaH2O2"),
+    ("(Na)Cl", "ClNa"),
+    ("K4(Fe(CN)6) (H2O)3", "C6FeH6K4N6O3"),
     ("Fe 2 (S O4) 3", "Fe2O12S3"),
     ("2(H2O)", "H2O"),
     ("((((NaCl))))", "ClNa"),
@@ -103,7 +117,9 @@ REJECTED = [
     *[(text, "zero amount") for text in ("Fe0O3", "Fe 0.0 O", "0(H2O)NaCl", "NaCl·0(H2O)")],
     *[(text, "an amount above 10,000") for text in ("Fe10001O", "(Fe101O)100", "C" + "9" * 900 + "H")],
     *[(text, "an element, not a compound") for text in ("Fe", "Fe3+", "O2", "HDT", "Cr2Cr")],
-    *[(text, "unbalanced brackets") for text in ("Fe(O", "Fe)O", "Fe2O3)", "((NaCl)", "(" * 900)],
+    *[(text, "unbalanced brackets") for text in ("Fe(O", "Fe)O", "Fe2O3)", "((NaCl)", "(" * 900, "(NaCl)2)(")],
+    ("Na(OH)0", "zero amount"),
+    ("Na(Xx)2", "unknown element 'Xx'"),
     ("C" * 1001, "longer than 1,000 characters"),
     ("Xx2O3", "unknown element 'Xx'"),
     ("Fe2X3", "unknown element 'X'"),
@@ -260,6 +276,99 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         composition = parse_formula(text)
         assert composition.formula not in {"", "NaN"}
         assert parse_formula(composition.formula) == composition
+
+
+def bracketed(symbols_in_order: list[str], amounts: dict[str, int], pick: random.Random) -> str:
+    """Write some of the atoms in a bracket with a number, the rest before it, as in ``Sr3 (P3 O9)2``."""
+    factor = pick.choice([2, 3, 4])
+    inside = {symbol: amounts[symbol] // factor for symbol in symbols_in_order if amounts[symbol] >= factor}
+    outside = {symbol: amounts[symbol] - factor * inside.get(symbol, 0) for symbol in symbols_in_order}
+    before = " ".join(symbol + number(n) for symbol, n in outside.items() if n)
+    group = " ".join(symbol + number(n) for symbol, n in inside.items())
+    return f"{before} ({group}){factor}" if inside else f"({before})"
+
+
+def five_notations(amounts: dict[str, int], pick: random.Random) -> dict[str, str]:
+    in_any_order = pick.sample(sorted(amounts), len(amounts))
+    scale = pick.randint(2, 12)
+    return {
+        "Hill order": "- " + " ".join(symbol + number(amounts[symbol]) for symbol in hill_order(set(amounts))) + " -",
+        "spaces": "  ".join(f"{symbol} {amounts[symbol]}" for symbol in in_any_order),
+        "brackets": bracketed(in_any_order, amounts, pick),
+        # with every number, for NaN is no formula
+        "subscripts": "".join(symbol + str(amounts[symbol]).translate(SUBSCRIPTS) for symbol in in_any_order),
+        "scaled": "".join(symbol + str(amounts[symbol] * scale) for symbol in in_any_order),
+    }
+
+
+@pytest.mark.parametrize("name", ["oqmd_icsd", "cod"])
+def test_five_thousand_real_formulas_come_back_from_five_notations(name: str) -> None:
+    pick = random.Random(5)
+    with (SAMPLES / f"{name}.csv").open(newline="") as file:
+        formulas = pick.sample([row["formula"] for row in csv.DictReader(file)], 5_000)
+    lost = []
+    for formula in formulas:
+        amounts = {symbol: int(n or 1) for symbol, n in re.findall("([A-Z][a-z]?)([0-9]*)", formula)}
+        for notation, text in five_notations(amounts, pick).items():
+            reading = read_formula(text)
+            if reading.composition.formula != formula or reading.has_parts or reading.has_deuterium or reading.is_rounded:
+                lost.append((formula, notation, text))
+    assert lost == []
+
+
+@pytest.mark.parametrize(
+    ("text", "within", "formula"),
+    [
+        ("Li0.98CoO2", 0.05, "CoLiO2"),
+        ("Li0.98CoO2", 0.02, "CoLiO2"),
+        ("Fe 1.97 (S O4)2.98", 0.09, "Fe2O12S3"),
+        ("C 5.00 H 17.02", 0.05, "C5H17"),
+        ("CaSO4·1.98H2O", 0.05, "CaH4O6S"),
+    ],
+)
+def test_rounds_within_the_tolerance(text: str, within: float, formula: str) -> None:
+    with pytest.raises(FormulaError, match="fractional"):
+        read_formula(text)
+    reading = read_formula(text, round_within=within)
+    assert (reading.composition.formula, reading.is_rounded) == (formula, True)
+
+
+@pytest.mark.parametrize("text", ["Li0.94CoO2", "Y3Al5O12Ce0.02", "Mg1/2O", "(Mg,Fe)2SiO4", "CaSO4.0.98H2O", "La2-xSrxCuO4"])
+def test_what_is_no_rounding_stays_disorder(text: str) -> None:
+    with pytest.raises(FormulaError, match=r"disorder|variable"):
+        read_formula(text, round_within=0.05)
+
+
+@pytest.mark.parametrize("text", ["Fe2.O3", "C 5.00 H 17.00", "BaTiO3"])
+def test_whole_amounts_are_not_rounded(text: str) -> None:
+    reading = read_formula(text, round_within=0.05)
+    assert not reading.is_rounded
+    assert reading == read_formula(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "has_deuterium", "has_parts"),
+    [
+        ("D2O", True, False),
+        ("Li (O D) (D2 O)", True, False),
+        ("LiOT", True, False),
+        ("TiO2", False, False),
+        ("DyTb", False, False),
+        ("CuSO4·5H2O", False, True),
+        ("CuSO4.5D2O", True, True),
+        ("CoCl3·6NH3", False, True),
+        ("Na2SO4 10H2O", False, True),
+        ("Co (N H3)6 Cl3", False, False),
+    ],
+)
+def test_says_what_was_read_as_something_else(text: str, has_deuterium: bool, has_parts: bool) -> None:
+    reading = read_formula(text)
+    assert (reading.has_deuterium, reading.has_parts) == (has_deuterium, has_parts)
+    assert reading.composition == parse_formula(text)
+
+
+def test_a_single_element_is_read_but_is_no_compound() -> None:
+    assert read_formula("O2").composition == Composition(("O",), (1,))
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from crcrank.artifacts.store import read_artifact
 from crcrank.chem.formula import ELECTRONEGATIVITY_ORDER
+from crcrank.config import load_config
 from crcrank.errors import ConfigError, InputDataError, OutputError
 from crcrank.stages import ingest
 from crcrank.stages.ingest import IngestSummary, run_ingest
 
+KEEP_ALL = load_config().ingest.rules.model_copy(update={"exclude": ()})
 SAMPLES = Path(__file__).parent.parent / "data-samples"
 
 
@@ -36,12 +38,18 @@ def test_known_and_rejected(table: Path, tmp_path: Path) -> None:
     summary = run_ingest([table], out)
     rejected = tmp_path / "known.rejected.parquet"
     reasons = {"fractional amounts (disorder)": 2, "an element, not a compound": 1}
-    assert summary == IngestSummary(n_in=7, n_kept=2, n_rejected=3, n_duplicate=2, reasons=reasons, out=out, rejected=rejected)
+    wanted = IngestSummary(n_in=7, n_kept=2, n_rejected=3, n_duplicate=2, reasons=reasons, rules=summary.rules, out=out, rejected=rejected)
+    assert summary == wanted
+    done = {row.rule: row.n_lines for row in summary.rules if row.n_lines}
+    assert done == {"disorder": 2, "exclude elements": 1, "duplicates": 2, "earliest year": 1}
     assert list(summary.reasons) == list(reasons)
     barium = {"formula": "BaO3Ti", "pretty_formula": "BaTiO3", "elements": ["Ba", "O", "Ti"], "amounts": [1, 3, 1], "n_elements": 3}
     sodium = {"formula": "ClNa", "pretty_formula": "NaCl", "elements": ["Cl", "Na"], "amounts": [1, 1], "n_elements": 2}
-    found = {"source": str(table)}
-    assert rows(out) == [barium | found | {"source_id": "a", "year": 1945}, sodium | found | {"source_id": "b", "year": 1913}]
+    found = {"source": str(table), "flags": []}
+    assert rows(out) == [
+        barium | found | {"source_id": "a", "source_ids": ["a", "c"], "year": 1945},
+        sodium | found | {"source_id": "b", "source_ids": ["b", "f"], "year": 1913},
+    ]
     assert rows(rejected, "rejected") == [
         {"source": str(table), "line": 5, "text": "Na0.5CoO2", "reason": "fractional amounts (disorder)"},
         {"source": str(table), "line": 6, "text": "Fe", "reason": "an element, not a compound"},
@@ -56,7 +64,10 @@ def test_provenance_tells_sources_and_counts(table: Path, tmp_path: Path) -> Non
     assert metadata["config"]["formula_column"] == "formula"
     assert [given["path"] for given in metadata["inputs"]] == [str(table)]
     counts = {"n_in": 7, "n_kept": 2, "n_rejected": 3, "n_duplicate": 2}
-    assert metadata["extra"] == counts | {"reasons": {"fractional amounts (disorder)": 2, "an element, not a compound": 1}}
+    facts = metadata["extra"]
+    assert facts | counts | {"reasons": {"fractional amounts (disorder)": 2, "an element, not a compound": 1}} == facts
+    assert (facts["rules"]["disorder"], facts["rules"]["duplicates"]) == (2, 2)
+    assert metadata["config"]["rules"] == load_config().ingest.rules.model_dump(mode="json")
 
 
 def test_several_sources_and_stdin(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,9 +123,32 @@ def test_every_line_is_accounted_for(tmp_path_factory: pytest.TempPathFactory, t
     assert list(summary.reasons.values()) == sorted(summary.reasons.values(), reverse=True)
 
 
+@pytest.mark.parametrize(("name", "n_kept"), [("oqmd_icsd", 21_004), ("cod", 26_831)])
+def test_the_packaged_rules_on_the_open_lists(tmp_path: Path, name: str, n_kept: int) -> None:
+    summary = run_ingest([SAMPLES / f"{name}.csv"], tmp_path / "known.parquet")
+    assert summary.n_kept == n_kept
+    assert set(summary.reasons) == {"an alloy, metals only", "organic, carbon and hydrogen", "a molecular gas"}
+
+
+def test_a_kind_that_is_not_excluded_is_flagged(tmp_path: Path) -> None:
+    source = tmp_path / "list.txt"
+    source.write_text("NiAl\nCO2\nBaTiO3\nCu(HCO2)2\nFe\n")
+    run_ingest([source], tmp_path / "known.parquet", rules=KEEP_ALL)
+    flags = {row["pretty_formula"]: row["flags"] for row in rows(tmp_path / "known.parquet")}
+    assert flags == {"AlNi": ["alloy"], "CO2": ["gas"], "BaTiO3": [], "CuH2C2O4": ["organic"], "Fe": ["element"]}
+
+
+def test_flags_are_those_of_all_lines(tmp_path: Path) -> None:
+    source = tmp_path / "list.txt"
+    source.write_text("LiOD\nLiOH\nNaOD\nKOD\nCuSO4.5H2O\nCuSO9H10\n")
+    run_ingest([source], tmp_path / "known.parquet")
+    flags = {row["formula"]: row["flags"] for row in rows(tmp_path / "known.parquet")}
+    assert flags == {"HLiO": [], "HNaO": ["deuterium"], "HKO": ["deuterium"], "CuH10O9S": []}
+
+
 @pytest.mark.parametrize(("name", "n_compositions"), [("oqmd_icsd", 26_574), ("cod", 36_398)])
 def test_the_open_lists_are_kept_whole(tmp_path: Path, name: str, n_compositions: int) -> None:
-    summary = run_ingest([SAMPLES / f"{name}.csv"], tmp_path / "known.parquet")
+    summary = run_ingest([SAMPLES / f"{name}.csv"], tmp_path / "known.parquet", rules=KEEP_ALL)
     assert (summary.n_in, summary.n_kept, summary.n_rejected, summary.n_duplicate) == (n_compositions, n_compositions, 0, 0)
 
 
@@ -124,7 +158,7 @@ def test_a_quarter_of_a_million_lines_take_seconds(tmp_path: Path) -> None:
     source = tmp_path / "long.csv"
     source.write_text("formula,id,year\n" + "".join(f"- {text} -,{i},2001\n" for i, text in enumerate(texts)))
     started = time.process_time()
-    summary = run_ingest([source], tmp_path / "known.parquet")
+    summary = run_ingest([source], tmp_path / "known.parquet", rules=KEEP_ALL)
     assert time.process_time() - started < 30
     assert (summary.n_in, summary.n_rejected) == (250_000, 0)
 
@@ -191,10 +225,10 @@ def test_both_artifacts_or_neither(table: Path, tmp_path: Path, monkeypatch: pyt
 
 
 def test_an_interrupt_while_reading_leaves_nothing(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(_text: str) -> None:
+    def interrupted(*_: object, **_options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ingest, "parse_formula", interrupted)
+    monkeypatch.setattr(ingest, "judge", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_ingest([table], tmp_path / "known.parquet")
     assert left_behind(tmp_path) == {"mine.csv"}

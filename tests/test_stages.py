@@ -90,7 +90,7 @@ def test_encode_of_chosen_classes_lists_the_others(done, settings, tmp_path):
 
 
 def test_encode_refuses_what_lies_outside_altogether(settings, tmp_path):
-    run_ingest([tiny.write_list(tmp_path / "l.csv", ["FeTi"])], tmp_path / "k.parquet")
+    run_ingest([tiny.write_list(tmp_path / "l.csv", ["FeTi"])], tmp_path / "k.parquet", rules=settings.ingest.rules)
     with pytest.raises(InputDataError, match=r"none of 1 compositions lies in the space \(no anion"):
         run_encode(tmp_path / "k.parquet", tmp_path / "e.parquet", settings=settings)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["k.parquet", "k.rejected.parquet", "l.csv"]
@@ -284,7 +284,7 @@ def test_several_holdouts_are_united(done, settings, tmp_path):
     holdouts = []
     everything = [row["formula"] for row in rows(done / "holdout-1.parquet", "known")]
     for i, part in enumerate((everything[:30], everything[20:])):
-        run_ingest([tiny.write_list(tmp_path / f"list{i}.csv", part)], tmp_path / f"h{i}.parquet")
+        run_ingest([tiny.write_list(tmp_path / f"list{i}.csv", part)], tmp_path / f"h{i}.parquet", rules=settings.ingest.rules)
         holdouts.append(tmp_path / f"h{i}.parquet")
     summary = run_validate(done / "ranking.parquet", holdouts, tmp_path / "v.parquet", settings=settings, cutoffs=[7])
     assert [row["holdout"] for row in summary.hits] == ["list0", "list1", "united"]

@@ -32,6 +32,8 @@ max_coefficient = 4
 [space.classes.ternary]
 n_cations = 2
 max_coefficient = 4
+[ingest.rules]
+exclude = []
 [train]
 classes = ["ternary"]
 [train.fm]

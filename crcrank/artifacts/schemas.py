@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 METADATA_KEY = b"crcrank"
 
 _text = pa.string()
@@ -18,7 +18,9 @@ _composition = [
     ("n_elements", pa.int32()),
     ("source", _text),
     ("source_id", _text),
+    ("source_ids", _texts),
     ("year", pa.int32()),
+    ("flags", _texts),
 ]
 
 SCHEMAS: dict[str, pa.Schema] = {

@@ -19,8 +19,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import reduce
 from math import gcd
+from typing import NamedTuple
 
 from crcrank.errors import InputDataError
 
@@ -58,6 +60,8 @@ TOO_LARGE = f"an amount above {MAX_AMOUNT:,}"
 AMBIGUOUS_SIGN = "ambiguous + or - (a charge, a mixture or a range)"
 AMBIGUOUS_NUMBER = "ambiguous number before a part of the formula"
 ELEMENT = "an element, not a compound"
+DISORDER = frozenset({FRACTIONAL, VARIABLE, SHARED_SITE})
+"""The reasons that tell of disorder."""
 
 
 class FormulaError(InputDataError):
@@ -131,8 +135,29 @@ def pretty_formula(elements: Iterable[str], amounts: Iterable[int]) -> str:
     return Composition.of(elements, amounts).pretty_formula
 
 
+class Reading(NamedTuple):
+    """A formula as it was read.
+
+    Parameters
+    ----------
+    composition
+        At least one element, gcd-reduced.
+    has_deuterium
+        Whether it names D or T, which were read as H.
+    has_parts
+        Whether it has parts that were added up: a hydrate, an ammine or another adduct.
+    is_rounded
+        Whether fractional amounts were taken as the whole numbers next to them.
+    """
+
+    composition: Composition
+    has_deuterium: bool = False
+    has_parts: bool = False
+    is_rounded: bool = False
+
+
 def parse_formula(text: str) -> Composition:
-    """Read a formula as a person or a database wrote it; the module's docstring tells how.
+    """Read the formula of a compound as a person or a database wrote it; the module's docstring tells how.
 
     Parameters
     ----------
@@ -155,19 +180,46 @@ def parse_formula(text: str) -> Composition:
     >>> parse_formula("Sr3 (P3 O9)2 (H2 O)7").formula
     'H14O25P6Sr3'
     """
+    composition = read_formula(text).composition
+    if len(composition.elements) < 2:
+        raise FormulaError(ELEMENT)
+    return composition
+
+
+def read_formula(text: str, *, round_within: float = 0.0) -> Reading:
+    """Read a formula, and say what had to be done to read it.
+
+    Parameters
+    ----------
+    text
+        As for :func:`parse_formula`; it may also be a single element.
+    round_within
+        Take an element's fractional amount as the nearest whole number, not zero, if it is no farther from it than this.
+
+    Raises
+    ------
+    FormulaError
+        If the text is not a formula, is ambiguous or disordered; the message is the reason.
+
+    Examples
+    --------
+    >>> read_formula("Li0.98CoO2", round_within=0.05).composition.formula
+    'CoLiO2'
+    """
     text = text.strip()
     if len(text) > MAX_TEXT_LENGTH:
         raise FormulaError(TOO_LONG)
     _check_present(text)
     text = _without_dashes_and_quotes(text)
-    amount_by_element = _read_simple(text)
+    has_parts = is_rounded = False
+    amount_by_element = _read_simple(text) or _read_bracketed(text)
     if amount_by_element is None:
-        amount_by_element = _read_plain(_without_charges(_with_plain_numbers(_without_markup(text))))
+        amounts, has_parts = _read_plain(_without_charges(_with_plain_numbers(_without_markup(text), keep_decimals=round_within > 0)))
+        amount_by_element, is_rounded = _whole(amounts, round_within)
     if max(amount_by_element.values()) > MAX_AMOUNT:
         raise FormulaError(TOO_LARGE)
-    if len(amount_by_element) < 2:
-        raise FormulaError(ELEMENT)
-    return _composition(amount_by_element)
+    has_deuterium = ("D" in text or "T" in text) and _DEUTERIUM.search(text) is not None
+    return Reading(_composition(amount_by_element), has_deuterium, has_parts, is_rounded)
 
 
 def _composition(amount_by_element: Mapping[str, int]) -> Composition:
@@ -200,6 +252,7 @@ def _without_dashes_and_quotes(text: str) -> str:
 
 # ---- the common case: elements with integer amounts, with or without spaces ----
 
+_DEUTERIUM = re.compile(r"[DT](?![a-z])")
 _SIMPLE = re.compile(r"(?:[A-Z][a-z]?[0-9]*+ ?)++")
 _SIMPLE_PART = re.compile(r"([A-Z][a-z]?)([0-9]*)")
 
@@ -216,6 +269,39 @@ def _read_simple(text: str) -> dict[str, int] | None:
             return None
         amount_by_element[symbol] = amount_by_element.get(symbol, 0) + amount
     return amount_by_element
+
+
+# ---- the next common case: brackets ----
+
+_BRACKETED = re.compile(r"(?:[A-Z][a-z]?[0-9]*+ ?|[(\[] ?|[)\]][0-9]*+ ?)++")
+_BRACKETED_PART = re.compile(r"([A-Z][a-z]?|[(\[]|[)\]])([0-9]*)")
+
+
+def _read_bracketed(text: str) -> dict[str, int] | None:
+    """Return the amounts, or None where the careful way must decide or give the reason."""
+    if not _BRACKETED.fullmatch(text):
+        return None
+    amount_by_element: dict[str, int] = {}
+    outer: list[dict[str, int]] = []
+    for written, digits in _BRACKETED_PART.findall(text):
+        amount = int(digits) if digits else 1
+        if amount == 0:
+            return None
+        if written in "([":
+            outer.append(amount_by_element)
+            amount_by_element = {}
+        elif written in ")]":
+            if not outer or not amount_by_element:
+                return None
+            inside, amount_by_element = amount_by_element, outer.pop()
+            for symbol, inner in inside.items():
+                amount_by_element[symbol] = amount_by_element.get(symbol, 0) + inner * amount
+        else:
+            element = _SYMBOLS.get(written)
+            if element is None:
+                return None
+            amount_by_element[element] = amount_by_element.get(element, 0) + amount
+    return None if outer else amount_by_element
 
 
 # ---- step 1: markup and typography to ASCII, with "·" as the one separator ----
@@ -253,8 +339,8 @@ _FRACTION = re.compile(r"(?<!\d)\.\d|\d\s*+[/\u2044]\s*+\d|[½¼¾⅓⅔%]")
 _VARIABLE = re.compile(r"[+\-±]\s*+[a-z]|[\u03b1-\u03c9]")
 
 
-def _with_plain_numbers(text: str) -> str:
-    """Return the text with hydrate dots as separators and without decimals; refuse disorder."""
+def _with_plain_numbers(text: str, *, keep_decimals: bool) -> str:
+    """Return the text with hydrate dots as separators and without decimals, but for those to be rounded; refuse disorder."""
     if _VARIABLE.search(text):
         raise FormulaError(VARIABLE)
     if "," in text:
@@ -264,13 +350,17 @@ def _with_plain_numbers(text: str) -> str:
     text = _DOT_SEPARATOR.sub(r"\1·", text)
     if _FRACTION.search(text):
         raise FormulaError(FRACTIONAL)
-    return _DECIMAL.sub(_without_decimal, text)
+    return _DECIMAL.sub(_kept_decimals if keep_decimals else _without_decimals, text)
 
 
-def _without_decimal(match: re.Match[str]) -> str:
+def _without_decimals(match: re.Match[str]) -> str:
     if match[1].strip("0"):
         raise FormulaError(FRACTIONAL)
     return ""
+
+
+def _kept_decimals(match: re.Match[str]) -> str:
+    return match[0] if match[1].strip("0") else ""
 
 
 # ---- step 3: no charges ----
@@ -329,7 +419,7 @@ def _split_charge(atoms: str, sign: str) -> tuple[str, str]:
 # ---- step 4: elements, amounts, brackets and separators ----
 
 _TOKEN = re.compile(
-    r"(?P<element>[A-Z][a-z]?)|(?P<coefficient>(?<=\s)\d++(?=[A-Z(]))|(?P<number>\d++)|(?P<open>\()|(?P<close>\))"
+    r"(?P<element>[A-Z][a-z]?)|(?P<coefficient>(?<=\s)\d++(?=[A-Z(]))|(?P<number>\d++(?:\.\d++)?+)|(?P<open>\()|(?P<close>\))"
     r"|(?P<separator>·)|(?P<space>\s++)|(?P<other>.)"
 )
 _WATER_AT = re.compile(_WATER)
@@ -342,7 +432,7 @@ class _Level:
 
     start: int
     part_start: int
-    coefficient: int = 1
+    coefficient: int | Fraction = 1
 
 
 class _Tally:
@@ -350,8 +440,9 @@ class _Tally:
 
     def __init__(self) -> None:
         self.symbols: list[str] = []
-        self.amounts: list[int] = []
+        self.amounts: list[int | Fraction] = []
         self.levels = [_Level(0, 0)]
+        self.has_parts = False
         self.unit_start: int | None = None
         self.takes_number = True
 
@@ -363,7 +454,7 @@ class _Tally:
 
     def take_number(self, digits: str) -> None:
         """Multiply the last unit, or note the coefficient where the part has no unit yet."""
-        amount = int(digits)
+        amount = Fraction(digits) if "." in digits else int(digits)
         if amount == 0:
             raise FormulaError(ZERO)
         if not self.takes_number:
@@ -387,14 +478,15 @@ class _Tally:
 
     def separate(self) -> None:
         self._end_part()
+        self.has_parts = True
         self.levels[-1].part_start, self.levels[-1].coefficient = len(self.symbols), 1
         self._begin_part()
 
-    def finish(self) -> dict[str, int]:
+    def finish(self) -> dict[str, int | Fraction]:
         if len(self.levels) > 1:
             raise FormulaError(UNBALANCED)
         self._end_part()
-        amount_by_element: dict[str, int] = {}
+        amount_by_element: dict[str, int | Fraction] = {}
         for symbol, amount in zip(self.symbols, self.amounts, strict=True):
             amount_by_element[symbol] = amount_by_element.get(symbol, 0) + amount
         return amount_by_element
@@ -409,12 +501,13 @@ class _Tally:
             raise FormulaError(NOT_A_FORMULA)
         self._multiply(level.part_start, level.coefficient)
 
-    def _multiply(self, start: int, factor: int) -> None:
+    def _multiply(self, start: int, factor: int | Fraction) -> None:
         if factor != 1:
             self.amounts[start:] = [amount * factor for amount in self.amounts[start:]]
 
 
-def _read_plain(text: str) -> dict[str, int]:
+def _read_plain(text: str) -> tuple[dict[str, int | Fraction], bool]:
+    """Return the amounts, and whether there were parts to be added up."""
     tally = _Tally()
     for match in _TOKEN.finditer(text):
         kind, token = match.lastgroup, match[0]
@@ -433,7 +526,16 @@ def _read_plain(text: str) -> dict[str, int]:
             tally.close()
         elif kind == "other":
             raise FormulaError(_reason_for(text[match.start() :]))
-    return tally.finish()
+    return tally.finish(), tally.has_parts
+
+
+def _whole(amounts: Mapping[str, Fraction | int], round_within: float) -> tuple[dict[str, int], bool]:
+    """Return whole amounts, and whether any had to be rounded."""
+    rounded = {symbol: round(amount) for symbol, amount in amounts.items()}
+    for symbol, amount in amounts.items():
+        if rounded[symbol] == 0 or float(abs(rounded[symbol] - amount)) > round_within:
+            raise FormulaError(FRACTIONAL)
+    return rounded, rounded != amounts
 
 
 def _symbol(written: str) -> str:

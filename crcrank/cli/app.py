@@ -100,19 +100,16 @@ def _ingest(
 
     Example: crcrank ingest my_list.csv -o known.parquet
     """
+    from crcrank.cli.ingesting import show_ingest
     from crcrank.stages.ingest import run_ingest
 
-    given: dict[str, str | bool | None] = {
-        "format": format,
-        "formula_column": formula_column,
-        "id_column": id_column,
-        "year_column": year_column,
-        "include_theoretical": include_theoretical or None,
-    }
-    options = common.settings().ingest.model_dump() | {key: value for key, value in given.items() if value is not None}
+    given = {"format": format, "formula_column": formula_column, "id_column": id_column, "year_column": year_column}
+    options = dict(common.settings().ingest) | {key: value for key, value in given.items() if value is not None}
+    if include_theoretical:
+        options["rules"] = options["rules"].model_copy(update={"experimental_only": False})
     with common.progress() as progress:
         summary = run_ingest(sources, out, **options, overwrite=common.force, progress=progress)
-    common.show(summary)
+    show_ingest(common, summary)
 
 
 @_command("encode")

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 _WIDTH_WITHOUT_TERMINAL = 110
-_ONLY_AS_JSON = {"best", "hits", "classes", "stages"}  # people see tables of them, or log lines
+_ONLY_AS_JSON = {"best", "hits", "classes", "stages", "rules"}  # people see tables of them, or log lines
 
 
 def show(summary: Any, *, as_json: bool, stream: TextIO) -> None:
@@ -28,6 +28,18 @@ def show(summary: Any, *, as_json: bool, stream: TextIO) -> None:
     for item in fields(summary):
         if item.repr:
             stream.writelines(line + "\n" for line in _lines(_label(item.name), getattr(summary, item.name)))
+
+
+def show_rules(rows: Sequence[Any], stream: TextIO) -> None:
+    """Print what each rule of an ingest did."""
+    table = Table(header_style="bold")
+    for heading in ("rule", "set to"):
+        table.add_column(heading)
+    table.add_column("lines", justify="right")
+    table.add_column("outcome")
+    for row in rows:
+        table.add_row(row.rule, row.setting, f"{row.n_lines:,}", row.outcome, style="" if row.n_lines else "dim")
+    _print(stream, table)
 
 
 def show_best(best: Mapping[str, Sequence[Mapping[str, Any]]], stream: TextIO) -> None:

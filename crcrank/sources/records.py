@@ -27,6 +27,8 @@ class RawRecord(NamedTuple):
         Why the entry cannot be used, where the reader knows: a short reason under which entries can be counted.
     source
         The file within a folder or archive; None is the source itself.
+    other_ids
+        More names of the entry, where the format has several.
     """
 
     line: int
@@ -37,6 +39,7 @@ class RawRecord(NamedTuple):
     is_disordered: bool | None = None
     problem: str | None = None
     source: str | None = None
+    other_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from crcrank.artifacts.store import Provenance, hold_output, sibling, write_artifact
-from crcrank.chem.formula import Composition, FormulaError, parse_formula
+from crcrank.chem.formula import Composition
+from crcrank.chem.rules import RuleRow, Verdict, judge, rule_table
+from crcrank.config import RuleSettings, load_config
 from crcrank.errors import InputDataError, OutputError
 from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.sources.opening import STDIN
@@ -23,9 +25,6 @@ _log = logging.getLogger(__name__)
 _PROGRESS_STEP = 5_000
 _N_REASONS_SHOWN = 3
 _MAX_REJECTED_TEXT = 1_000
-
-DISORDERED = "disordered structure"
-THEORETICAL = "theoretical, not observed"
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,8 @@ class IngestSummary:
         Lines whose composition an earlier line gave.
     reasons
         Rejected lines by reason, most common first.
+    rules
+        What each rule did.
     out, rejected
         The two artifacts written.
     """
@@ -53,6 +54,7 @@ class IngestSummary:
     n_rejected: int
     n_duplicate: int
     reasons: dict[str, int]
+    rules: list[RuleRow] = field(repr=False)
     out: Path
     rejected: Path
 
@@ -62,16 +64,34 @@ class _Known:
     composition: Composition
     source: str
     source_id: str | None
+    source_ids: list[str]
     year: int | None
+    flags: tuple[str, ...]
+
+    def merge(self, record: RawRecord, flags: tuple[str, ...]) -> bool:
+        """Take in another line of the composition; return whether it moves the year back."""
+        self.source_ids += [source_id for source_id in _ids(record) if source_id not in self.source_ids]
+        self.flags = tuple(flag for flag in self.flags if flag in flags)
+        before = self.year
+        self.year = min((year for year in (before, record.year) if year is not None), default=None)
+        return before is not None and self.year != before
+
+
+def _ids(record: RawRecord) -> dict[str, None]:
+    """Return all ids of a line, each once, in order."""
+    own = () if record.source_id is None else (record.source_id,)
+    return dict.fromkeys((*own, *record.other_ids))
 
 
 @dataclass(slots=True)
 class _Account:
     """What was read so far."""
 
-    include_theoretical: bool = False
+    rules: RuleSettings
     n_in: int = 0
     n_duplicate: int = 0
+    n_earlier: int = 0
+    n_lines_by_flag: Counter[str] = field(default_factory=Counter)
     known_by_formula: dict[str, _Known] = field(default_factory=dict)
     rejected: list[tuple[str, int, str, str]] = field(default_factory=list)
 
@@ -79,33 +99,36 @@ class _Account:
         """Book a line as known, duplicate or rejected."""
         self.n_in += 1
         source = record.source or source
-        try:
-            self._check_facts(record)
-            composition = parse_formula(record.text)
-        except FormulaError as error:
-            self.rejected.append((source, record.line, record.text[:_MAX_REJECTED_TEXT], str(error)))
+        composition, reason, flags = self._verdict(record)
+        self.n_lines_by_flag.update(flags)
+        if composition is None:
+            self.rejected.append((source, record.line, record.text[:_MAX_REJECTED_TEXT], str(reason)))
             return
         formula = composition.formula
         known = self.known_by_formula.get(formula)
         if known is None:
-            self.known_by_formula[formula] = _Known(composition, source, record.source_id, record.year)
+            self.known_by_formula[formula] = _Known(composition, source, record.source_id, list(_ids(record)), record.year, flags)
         else:
             self.n_duplicate += 1
-            known.year = min((year for year in (known.year, record.year) if year is not None), default=None)
+            self.n_earlier += known.merge(record, flags)
 
-    def _check_facts(self, record: RawRecord) -> None:
-        """Raise FormulaError if what the source tells about an entry rules it out."""
+    def _verdict(self, record: RawRecord) -> Verdict:
         if record.problem is not None:
-            raise FormulaError(record.problem)
-        if record.is_disordered:
-            raise FormulaError(DISORDERED)
-        if record.is_theoretical and not self.include_theoretical:
-            raise FormulaError(THEORETICAL)
+            return Verdict(None, record.problem, ())
+        return judge(record.text, self.rules, is_theoretical=bool(record.is_theoretical), is_disordered=bool(record.is_disordered))
 
     def reasons(self) -> dict[str, int]:
         """Return the rejected lines by reason, most common first, equally common ones by name."""
         counts = Counter(reason for *_, reason in self.rejected)
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    def rule_rows(self) -> list[RuleRow]:
+        """Return what each rule did."""
+        return [
+            *rule_table(self.rules, self.n_lines_by_flag),
+            RuleRow("duplicates", "always", self.n_duplicate, "merged by formula, all ids kept"),
+            RuleRow("earliest year", "always", self.n_earlier, "moved the year of a formula back"),
+        ]
 
 
 def run_ingest(
@@ -116,14 +139,15 @@ def run_ingest(
     formula_column: str | None = None,
     id_column: str | None = None,
     year_column: str | None = None,
-    include_theoretical: bool = False,
+    rules: RuleSettings | None = None,
     overwrite: bool = False,
     progress: ProgressSink | None = None,
 ) -> IngestSummary:
     """Read files of formulas and write the compositions as a ``known`` artifact, beside it the rejected lines.
 
     A holdout is ingested in the same way; its artifact is of the kind ``known`` too, for only its use differs.
-    Lines of one composition are merged: the first line gives source and source_id, the year is the earliest of all.
+    Lines of one composition are merged: the first line gives source and source_id, all give their source_ids, the year is the
+    earliest, and flags are those that all lines have.
     Rows are sorted by formula. Both artifacts are written, or neither.
 
     Parameters
@@ -134,8 +158,8 @@ def run_ingest(
         The ``known`` artifact; the rejected lines go to ``sibling(out, "rejected")``.
     format, formula_column, id_column, year_column
         As for ``read_source``; they hold for all sources.
-    include_theoretical
-        Keep entries that their source calls calculated only.
+    rules
+        What is taken, flagged or left out; as in the packaged default if left out.
     overwrite
         Replace artifacts that exist.
     progress
@@ -152,14 +176,15 @@ def run_ingest(
     OutputHeldError
         If another run writes ``out``.
     """
-    reading = {"format": format, "formula_column": formula_column, "id_column": id_column, "year_column": year_column}
-    config = {**reading, "include_theoretical": include_theoretical}
+    rules = rules or load_config().ingest.rules
+    columns = {"format": format, "formula_column": formula_column, "id_column": id_column, "year_column": year_column}
+    config = {**columns, "rules": rules.model_dump()}
     rejected_path = sibling(out, "rejected")
     _check_not_folders(out, rejected_path)
     with hold_output(out, overwrite=overwrite):
-        account = _Account(include_theoretical)
+        account = _Account(rules)
         for source in sources:
-            _ingest_source(source, account, reading, progress or SilentProgress())
+            _ingest_source(source, account, columns, progress or SilentProgress())
         summary = _summary(account, out, rejected_path)
         _check_usable(sources, summary)
         _write(account, summary, _provenance(sources, config, summary))
@@ -187,7 +212,8 @@ def _ingest_source(source: Path | str, account: _Account, reading: Mapping[str, 
 def _summary(account: _Account, out: Path, rejected_path: Path) -> IngestSummary:
     n_kept, n_rejected = len(account.known_by_formula), len(account.rejected)
     assert account.n_in == n_kept + n_rejected + account.n_duplicate, "every line is kept, rejected or a duplicate"  # noqa: S101
-    return IngestSummary(account.n_in, n_kept, n_rejected, account.n_duplicate, account.reasons(), out, rejected_path)
+    rows = account.rule_rows()
+    return IngestSummary(account.n_in, n_kept, n_rejected, account.n_duplicate, account.reasons(), rows, out, rejected_path)
 
 
 def _check_usable(sources: Sequence[Path | str], summary: IngestSummary) -> None:
@@ -198,8 +224,9 @@ def _check_usable(sources: Sequence[Path | str], summary: IngestSummary) -> None
     raise InputDataError(f"{names}: none of {summary.n_in} lines is a usable composition ({commonest}); is it the right column or format?")
 
 
-def _provenance(sources: Sequence[Path | str], config: Mapping[str, str | bool | None], summary: IngestSummary) -> Provenance:
+def _provenance(sources: Sequence[Path | str], config: Mapping[str, Any], summary: IngestSummary) -> Provenance:
     counts = {name: getattr(summary, name) for name in ("n_in", "n_kept", "n_rejected", "n_duplicate", "reasons")}
+    counts["rules"] = {row.rule: row.n_lines for row in summary.rules}
     files = [Path(source) for source in sources if str(source) != STDIN and Path(source).is_file()]
     return Provenance(config={"sources": list(map(str, sources)), **config}, inputs=files, extra=counts)
 
@@ -223,7 +250,9 @@ def _known_columns(known_by_formula: Mapping[str, _Known]) -> dict[str, list[Any
         "n_elements": [len(composition.elements) for composition in compositions],
         "source": _encodable(row.source for row in rows),
         "source_id": _encodable(row.source_id for row in rows),
+        "source_ids": [_encodable(row.source_ids) for row in rows],
         "year": [row.year for row in rows],
+        "flags": [row.flags for row in rows],
     }
 
 

@@ -181,13 +181,13 @@ class _Chain:
 
 def ingest_step(name: str, sources: Sequence[Path], out: Path, settings: Settings, **common: Any) -> Step:
     """Return the step that reads lists into ``out``."""
-    options = settings.ingest.model_dump()
+    options = settings.ingest
     return Step(
         name,
         out,
         "known",
-        lambda: Provenance(config=options, inputs=sources),
-        lambda: run_ingest(sources, out, **options, **common),
+        lambda: Provenance(config=options.model_dump(), inputs=sources),
+        lambda: run_ingest(sources, out, **dict(options), **common),
         [sibling(out, "rejected")],
     )
 
