@@ -21,7 +21,7 @@ from small_spaces import (
 )
 
 from crcrank.errors import ArtifactError, ConfigError
-from crcrank.kernels.forms import FORMS, ScoringForm, no_bound
+from crcrank.kernels.forms import FORMS, ScoringForm
 from crcrank.kernels.pairwise import fill_scores
 from crcrank.kernels.tile import close_pairs
 from crcrank.ranking import search
@@ -178,12 +178,11 @@ def _score_products(program, blocks, candidate_blocks, cations, out):
 
 
 _PRODUCTS = ScoringForm(
-    at_anion=lambda program, _: _Products(*(array.astype(np.float32) for array in program)),
+    at_anion=lambda program, *_: _Products(*(array.astype(np.float32) for array in program)),
     searched=_Products,
     workspace=lambda *_: (),
     prepare=lambda *_: None,
     fill_tile=_fill_products,
-    bound_tile=no_bound,
     fill_scores=_score_products,
     score_margin=lambda *_: 1e-3,
     promise=lambda _, blocks: np.zeros(len(blocks.anion)),

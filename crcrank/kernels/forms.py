@@ -16,7 +16,7 @@ type selects them when Numba compiles the search.
   -inf by calling :func:`crcrank.kernels.tile.close_pairs` after ``pair`` was filled; where ``pair`` does not depend on the
   prefix, ``prepare`` can do both. The search itself excludes the elements of the prefix.
 - ``bound_tile(program, blocks, b, prefix, work, tile)`` returns what no score of the tile exceeds when all is computed in single
-  precision as ``fill_tile`` does, before the tile is filled; :func:`no_bound` where nothing is known.
+  precision as ``fill_tile`` does, before the tile is filled; left out where nothing is known.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class ScoringForm:
     Attributes
     ----------
     at_anion
-        Return the float32 program for the blocks of one anion, of type ``searched``: ``at_anion(program, anion)``.
+        Return the float32 program for the blocks of one anion, of type ``searched``: ``at_anion(program, blocks, anion)``.
     searched
         Type of what ``at_anion`` returns.
     workspace
         Return the scratch of one thread, ``workspace(searched_program, n_slots, largest)`` for slots of at most ``largest`` cations.
-    prepare, fill_tile, bound_tile
+    prepare, fill_tile
         Kernels, see above.
     fill_scores
         Kernel that scores single candidates in float64, each in one fixed order of operations:
@@ -63,17 +63,19 @@ class ScoringForm:
         Return a bound on the difference between the scores of tiles and of ``fill_scores``: ``score_margin(program, n_slots)``.
     promise
         Return a guess of the best score in each block, float64 (n_blocks,): ``promise(program, blocks)``. Only time depends on it.
+    bound_tile
+        Kernel, see above.
     """
 
-    at_anion: Callable[[Any, int], Any]
+    at_anion: Callable[[Any, BlockArrays, int], Any]
     searched: type
     workspace: Callable[[Any, int, int], Any]
     prepare: Callable[..., None]
     fill_tile: Callable[..., None]
-    bound_tile: Callable[..., float]
     fill_scores: Callable[..., None]
     score_margin: Callable[[Any, int], float]
     promise: Callable[[Any, BlockArrays], np.ndarray]
+    bound_tile: Callable[..., float] = no_bound
 
 
 FORMS: dict[type, ScoringForm] = {
@@ -83,10 +85,10 @@ FORMS: dict[type, ScoringForm] = {
         workspace=pairwise.workspace_of,
         prepare=pairwise.prepare,
         fill_tile=pairwise.fill_tile,
-        bound_tile=pairwise.bound_tile,
         fill_scores=pairwise.fill_scores,
         score_margin=pairwise.score_margin,
         promise=pairwise.promise,
+        bound_tile=pairwise.bound_tile,
     ),
 }
 

@@ -222,7 +222,7 @@ def workspace_of(program: PairwiseProgram, n_slots: int, largest: int) -> Pairwi
     return workspace(n_slots, largest, program.row.shape[3], program.row.dtype.type)
 
 
-def at_anion(program: PairwiseProgram, anion: int) -> PairwiseProgram:  # noqa: ARG001
+def at_anion(program: PairwiseProgram, blocks: BlockArrays, anion: int) -> PairwiseProgram:  # noqa: ARG001
     """Return the program in single precision."""
     return PairwiseProgram(*(np.ascontiguousarray(array, np.float32) for array in program))
 

@@ -159,7 +159,7 @@ class _Search:
             if anion not in self._programs:
                 for old in list(self._programs)[:-1]:
                     del self._programs[old]
-                self._programs[anion] = self._form.at_anion(self._program, anion)
+                self._programs[anion] = self._form.at_anion(self._program, self._blocks, anion)
             return self._programs[anion]
 
     def _scratch(self, program: Any) -> tuple[Any, Tile, Hits]:
