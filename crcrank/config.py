@@ -56,6 +56,7 @@ class IngestSettings(_Section):
     formula_column: str | None = None
     id_column: str | None = None
     year_column: str | None = None
+    anion: str | None = None
     rules: RuleSettings
 
 

@@ -38,7 +38,8 @@ class _RichProgress:
 
     def advance(self, amount: float = 1, note: str = "") -> None:
         if self._task is not None:
-            self._bars.update(self._task, advance=amount, note=note)  # type: ignore[attr-defined]
+            fields = {"note": note} if note else {}  # a sink told of progress alone keeps the note it shows
+            self._bars.update(self._task, advance=amount, **fields)  # type: ignore[attr-defined]
 
 
 def _scaled(value: float) -> str:

@@ -80,18 +80,30 @@ def _crcrank(
     """Recommend chemically relevant compositions: learn from known ones, rank every candidate exactly, validate."""
 
 
+def _print_formats(asked: bool) -> None:
+    if asked:
+        from crcrank.cli.formats import print_formats
+
+        print_formats()
+        raise typer.Exit
+
+
 @_command("ingest")
 def _ingest(
     common: Common,
     *,
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Files of formulas; - reads stdin.")],
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Files, folders or archives of formulas; - reads stdin.")],
     out: Out = Path("known.parquet"),
     format: Annotated[str | None, typer.Option(metavar="NAME", help="Format of the files; detected if left out.")] = None,  # noqa: A002
     formula_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the formulas.")] = None,
     id_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the entries' ids.")] = None,
     year_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the years.")] = None,
+    anion: Annotated[str | None, typer.Option(metavar="ION", help="Anion that completes lists of cations, such as O2-.")] = None,
     include_theoretical: Annotated[
         bool, typer.Option("--include-theoretical", help="Keep entries that their source calls calculated only.")
+    ] = False,
+    list_formats: Annotated[  # noqa: ARG001  (its callback does all)
+        bool, typer.Option("--list-formats", callback=_print_formats, is_eager=True, help="Print what is read of each format.")
     ] = False,
 ) -> None:
     """Read lists of real compositions.
@@ -103,12 +115,18 @@ def _ingest(
     from crcrank.cli.ingesting import show_ingest
     from crcrank.stages.ingest import run_ingest
 
-    given = {"format": format, "formula_column": formula_column, "id_column": id_column, "year_column": year_column}
+    given = {
+        "format": format,
+        "formula_column": formula_column,
+        "id_column": id_column,
+        "year_column": year_column,
+        "anion": anion,
+    }
     options = dict(common.settings().ingest) | {key: value for key, value in given.items() if value is not None}
     if include_theoretical:
         options["rules"] = options["rules"].model_copy(update={"experimental_only": False})
     with common.progress() as progress:
-        summary = run_ingest(sources, out, **options, overwrite=common.force, progress=progress)
+        summary = run_ingest(sources, out, **options, n_threads=common.n_threads, overwrite=common.force, progress=progress)
     show_ingest(common, summary)
 
 

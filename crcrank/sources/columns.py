@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -26,17 +26,36 @@ FORMULA_COLUMNS = (
 ID_COLUMNS = ("source_id", "material_id", "entry_id", "file", "CollectionCode", "icsd_id", "auid", "id")
 YEAR_COLUMNS = ("year", "PublicationYear", "publication_year", "_journal_year", "journal_year")
 
+THEORETICAL_COLUMNS = ("theoretical", "is_theoretical")
+
+_TRUE, _FALSE = {"true", "1", "yes", "t"}, {"false", "0", "no", "f"}
 _MAX_NAMES_SHOWN = 20
 _YEAR = re.compile(r"\s*(1[5-9]\d\d|20\d\d)(?!\d)")
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The names of the columns to read."""
+    """The names of the columns to read.
 
-    formula: str
+    Parameters
+    ----------
+    formula
+        The first that has a cell counts.
+    source_id, year, theoretical
+        None where the table has no such column.
+    """
+
+    formula: tuple[str, ...]
     source_id: str | None
     year: str | None
+    theoretical: str | None
+
+    def record(self, line: int, row: Mapping[str, object]) -> RawRecord:
+        """Return the record of a row, empty where cells are missing."""
+        text = next((text for name in self.formula if (text := cell_text(row.get(name)))), "")
+        source_id = cell_text(row.get(self.source_id)) if self.source_id else ""
+        year = year_of(row.get(self.year)) if self.year else None
+        return RawRecord(line, text, source_id or None, year, truth_of(row.get(self.theoretical)) if self.theoretical else None)
 
 
 def formula_column(names: Sequence[str], options: ReadOptions) -> str | None:
@@ -50,32 +69,41 @@ def choose_columns(source_name: str, names: Sequence[str], options: ReadOptions)
     Raises
     ------
     InputDataError
-        If there is no formula column, or a column that the user named is missing.
+        If there is no formula column, a column that the user named is missing, or the table is a list of candidates.
     """
+    if "candidate_id" in names and "n_assignments" not in names:
+        raise InputDataError(f"{source_name}: candidates of crcrank, not real compositions")
     formula = formula_column(names, options)
     if formula is None:
         raise InputDataError(_missing(source_name, "formula", options.formula_column, FORMULA_COLUMNS, names))
     return Columns(
-        formula,
+        (formula,),
         _optional(source_name, "id", options.id_column, ID_COLUMNS, names),
         _optional(source_name, "year", options.year_column, YEAR_COLUMNS, names),
+        _first_of(THEORETICAL_COLUMNS, names),
     )
 
 
-def raw_record(line: int, formula: object, source_id: object, year: object) -> RawRecord:
-    """Return the record of a row's cells, None where a cell is missing."""
-    return RawRecord(line, _cell_text(formula), _cell_text(source_id) or None, _cell_year(year))
+def present(wanted: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """Return those of the wanted names that a table has, as they are written there."""
+    return tuple(name for want in wanted if (name := _first_of((want,), names)) is not None)
 
 
-def _cell_text(cell: object) -> str:
+def cell_text(cell: object) -> str:
     """Return a cell without spaces and without the quotes that a tab-separated table may keep."""
     return "" if cell is None else str(cell).strip().strip('"')
 
 
-def _cell_year(cell: object) -> int | None:
+def year_of(cell: object) -> int | None:
     """Return the year that a cell begins with (2012, ``2012.0``, ``2012-05-01``)."""
-    match = None if cell is None else _YEAR.match(_cell_text(cell))
+    match = None if cell is None else _YEAR.match(cell_text(cell))
     return int(match[1]) if match else None
+
+
+def truth_of(cell: object) -> bool | None:
+    """Return what a cell says, None if it says nothing."""
+    text = cell_text(cell).casefold()
+    return True if text in _TRUE else False if text in _FALSE else None
 
 
 def _first_of(wanted: Sequence[str], names: Sequence[str]) -> str | None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import repeat
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from crcrank.errors import InputDataError
-from crcrank.sources.columns import choose_columns, raw_record
+from crcrank.sources.columns import choose_columns
 from crcrank.sources.opening import Source
-from crcrank.sources.records import RawRecord, ReadOptions
+from crcrank.sources.records import About, RawRecord, ReadOptions
+
+ABOUT = About(
+    "Parquet, the known artifacts of crcrank included",
+    formula="as in a table",
+    source_id="as in a table",
+    year="as in a table",
+    rejects="as in a table",
+)
 
 _MAGIC = b"PAR1"
 _ALL_IDS = "source_ids"
@@ -18,10 +25,10 @@ _ALL_IDS = "source_ids"
 
 def recognises(source: Source) -> bool:
     """Say whether the file begins as Parquet does."""
-    return source.head().startswith(_MAGIC)
+    return source.head.startswith(_MAGIC)
 
 
-def read(source: Source, options: ReadOptions) -> Iterator[RawRecord]:
+def read(source: Source, options: ReadOptions, advance: Callable[[int], None] | None = None) -> Iterator[RawRecord]:
     """Yield one record a row; the rows count as lines.
 
     Raises
@@ -32,15 +39,17 @@ def read(source: Source, options: ReadOptions) -> Iterator[RawRecord]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with source.open() as file:
+    with source.open(advance) as file:
         try:
             table = pq.ParquetFile(file)
             columns = choose_columns(source.name, table.schema_arrow.names, options)
             more = _ALL_IDS if _holds_texts(table.schema_arrow, _ALL_IDS) else None
-            wanted = [columns.formula, columns.source_id, columns.year, more]
-            batches = table.iter_batches(columns=[name for name in wanted if name is not None])
-            for number, (*row, ids) in enumerate(_rows(batches, wanted), start=1):
-                yield raw_record(number, *row)._replace(other_ids=tuple(ids) if ids else ())
+            wanted = [*columns.formula, columns.source_id, columns.year, columns.theoretical, more]
+            number = 0
+            for batch in table.iter_batches(columns=[name for name in wanted if name is not None]):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield columns.record(number, row)._replace(other_ids=tuple(row.get(more) or ()) if more else ())
         except (pa.ArrowException, OSError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputDataError(f"{source.name}: a damaged or truncated Parquet file ({reason})") from error
@@ -49,9 +58,3 @@ def read(source: Source, options: ReadOptions) -> Iterator[RawRecord]:
 def _holds_texts(schema: Any, name: str) -> bool:
     """Say whether the table has a column of lists of texts with this name."""
     return name in schema.names and str(schema.field(name).type) in {"list<element: string>", "list<item: string>"}
-
-
-def _rows(batches: Iterable[Any], names: Sequence[str | None]) -> Iterator[tuple[Any, ...]]:
-    """Yield the cells of the named columns, None for a column that is not named."""
-    for batch in batches:
-        yield from zip(*(repeat(None, batch.num_rows) if name is None else batch.column(name).to_pylist() for name in names), strict=True)

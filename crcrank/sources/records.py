@@ -44,8 +44,33 @@ class RawRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """Columns that the user names; those left out are found by their usual names."""
+    """What the user says about a file.
+
+    Parameters
+    ----------
+    formula_column, id_column, year_column
+        Columns (or keys) that the user names; those left out are found by their usual names.
+    anion
+        Element and charge that complete lists of cations, such as ``O2-``.
+    """
 
     formula_column: str | None = None
     id_column: str | None = None
     year_column: str | None = None
+    anion: str | None = None
+
+    @property
+    def has_columns(self) -> bool:
+        """Whether the user names a column."""
+        return any((self.formula_column, self.id_column, self.year_column))
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """A format in words: its shape, where formulas, ids and years come from, and what is rejected beyond unreadable formulas."""
+
+    shape: str
+    formula: str
+    source_id: str
+    year: str
+    rejects: str

@@ -7,14 +7,22 @@ quote that is not closed would swallow rows, and is an error.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Literal
 
 from crcrank.errors import InputDataError
-from crcrank.sources.columns import choose_columns, formula_column, raw_record
+from crcrank.sources.columns import FORMULA_COLUMNS, ID_COLUMNS, YEAR_COLUMNS, Columns, choose_columns, formula_column
 from crcrank.sources.opening import Source
-from crcrank.sources.records import RawRecord, ReadOptions
+from crcrank.sources.records import About, RawRecord, ReadOptions
+
+ABOUT = About(
+    "CSV, TSV or text between semicolons or bars, with a header",
+    formula=f"first of {', '.join(FORMULA_COLUMNS)}, or --formula-column",
+    source_id=f"first of {', '.join(ID_COLUMNS)}, or --id-column",
+    year=f"first of {', '.join(YEAR_COLUMNS)}, or --year-column",
+    rejects="rows whose column theoretical says true",
+)
 
 _DELIMITERS = ("\t", ",", ";", "|")
 _N_LINES_LOOKED_AT = 20
@@ -22,11 +30,11 @@ _N_LINES_LOOKED_AT = 20
 
 def recognises(source: Source) -> bool:
     """Say whether there is a header with a formula column, or lines that all have the same number of cells."""
-    lines = list(islice((line for line in source.lines() if _is_content(line)), _N_LINES_LOOKED_AT))
+    lines = first_lines(source)
     return any(_looks_like_table(lines, delimiter) for delimiter in _DELIMITERS)
 
 
-def read(source: Source, options: ReadOptions) -> Iterator[RawRecord]:
+def read(source: Source, options: ReadOptions, advance: Callable[[int], None] | None = None) -> Iterator[RawRecord]:
     """Yield the rows below the header; a row that is too short gives an empty formula.
 
     Raises
@@ -34,18 +42,45 @@ def read(source: Source, options: ReadOptions) -> Iterator[RawRecord]:
     InputDataError
         If no delimiter gives a formula column, a named column is missing, or a quote is not closed.
     """
-    lines = enumerate(source.lines(), start=1)
+    return read_rows(source, options, advance, choose_columns)
+
+
+def read_rows(
+    source: Source,
+    options: ReadOptions,
+    advance: Callable[[int], None] | None,
+    choose: Callable[[str, Sequence[str], ReadOptions], Columns],
+) -> Iterator[RawRecord]:
+    """Yield the records of a table whose columns ``choose`` chooses from the names in its header.
+
+    Raises
+    ------
+    InputDataError
+        If no delimiter gives a formula column, a named column is missing, or a quote is not closed.
+    """
+    lines = enumerate(source.lines(advance), start=1)
     header_line, header = next(((number, line) for number, line in lines if _is_content(line)), (0, ""))
     delimiter = _delimiter(header, options)
     names = _header_cells(header, delimiter)
-    columns = choose_columns(source.name, names, options)
-    places = [None if name is None else names.index(name) for name in (columns.formula, columns.source_id, columns.year)]
+    columns = choose(source.name, names, options)
+    names = [name if name not in names[:i] else "" for i, name in enumerate(names)]  # of equal names the first counts
     rows = csv.reader((line for _, line in lines), delimiter=delimiter, quoting=_quoting(delimiter), strict=True)
     try:
         for row in filter(None, rows):
-            yield raw_record(header_line + rows.line_num, *(_cell(row, place) for place in places))
+            yield columns.record(header_line + rows.line_num, dict(zip(names, row, strict=False)))
     except csv.Error as error:
         raise InputDataError(f"{source.name}: line {header_line + rows.line_num}: damaged row ({error}); is a quote not closed?") from error
+
+
+def first_lines(source: Source) -> list[str]:
+    """Return the first lines that are neither blank nor comments."""
+    return list(islice((line for line in source.lines() if _is_content(line)), _N_LINES_LOOKED_AT))
+
+
+def header_names(source: Source) -> list[str]:
+    """Return the names in the header, split at the delimiter that gives most of them."""
+    lines = first_lines(source)[:1]
+    return max((_header_cells(line, delimiter) for line in lines for delimiter in _DELIMITERS), key=len, default=[])
 
 
 def _is_content(line: str) -> bool:
@@ -78,10 +113,6 @@ def _delimiter(header: str, options: ReadOptions) -> str:
 def _header_cells(line: str, delimiter: str) -> list[str]:
     cells: Iterable[str] = next(csv.reader([line], delimiter=delimiter, quoting=_quoting(delimiter)), [])
     return [cell.strip().strip('"') for cell in cells]
-
-
-def _cell(row: Sequence[str], place: int | None) -> str | None:
-    return row[place] if place is not None and place < len(row) else None
 
 
 def _quoting(delimiter: str) -> Literal[0, 3]:

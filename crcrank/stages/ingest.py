@@ -16,9 +16,10 @@ from crcrank.chem.rules import RuleRow, Verdict, judge, rule_table
 from crcrank.config import RuleSettings, load_config
 from crcrank.errors import InputDataError, OutputError
 from crcrank.progress import ProgressSink, SilentProgress
+from crcrank.sources.containers import UNUSABLE_FILE
 from crcrank.sources.opening import STDIN
-from crcrank.sources.records import RawRecord
-from crcrank.sources.registry import read_source
+from crcrank.sources.records import RawRecord, ReadOptions
+from crcrank.sources.registry import Reading, read_source
 from crcrank.stages.common import replacing_all
 
 _log = logging.getLogger(__name__)
@@ -92,12 +93,14 @@ class _Account:
     n_duplicate: int = 0
     n_earlier: int = 0
     n_lines_by_flag: Counter[str] = field(default_factory=Counter)
+    n_unusable_files: int = 0
     known_by_formula: dict[str, _Known] = field(default_factory=dict)
     rejected: list[tuple[str, int, str, str]] = field(default_factory=list)
 
     def add(self, source: str, record: RawRecord) -> None:
         """Book a line as known, duplicate or rejected."""
         self.n_in += 1
+        self.n_unusable_files += record.problem == UNUSABLE_FILE
         source = record.source or source
         composition, reason, flags = self._verdict(record)
         self.n_lines_by_flag.update(flags)
@@ -140,6 +143,8 @@ def run_ingest(
     id_column: str | None = None,
     year_column: str | None = None,
     rules: RuleSettings | None = None,
+    anion: str | None = None,
+    n_threads: int = 1,
     overwrite: bool = False,
     progress: ProgressSink | None = None,
 ) -> IngestSummary:
@@ -153,17 +158,19 @@ def run_ingest(
     Parameters
     ----------
     sources
-        Files, or ``-`` for stdin; earlier ones win where compositions repeat.
+        Files, folders or archives, or ``-`` for stdin; earlier ones win where compositions repeat.
     out
         The ``known`` artifact; the rejected lines go to ``sibling(out, "rejected")``.
-    format, formula_column, id_column, year_column
-        As for ``read_source``; they hold for all sources.
+    format, formula_column, id_column, year_column, anion
+        As in ``Reading`` and ``ReadOptions``; they hold for all sources.
     rules
         What is taken, flagged or left out; as in the packaged default if left out.
+    n_threads
+        Files of a folder or archive read at a time.
     overwrite
         Replace artifacts that exist.
     progress
-        Told of every few thousand lines.
+        Told of bytes read and compositions found.
 
     Raises
     ------
@@ -177,14 +184,15 @@ def run_ingest(
         If another run writes ``out``.
     """
     rules = rules or load_config().ingest.rules
-    columns = {"format": format, "formula_column": formula_column, "id_column": id_column, "year_column": year_column}
-    config = {**columns, "rules": rules.model_dump()}
+    columns = {"formula_column": formula_column, "id_column": id_column, "year_column": year_column, "anion": anion}
+    config = {"format": format, **columns, "rules": rules.model_dump()}
+    reading = Reading(format, ReadOptions(**columns), n_threads)
     rejected_path = sibling(out, "rejected")
     _check_not_folders(out, rejected_path)
     with hold_output(out, overwrite=overwrite):
         account = _Account(rules)
         for source in sources:
-            _ingest_source(source, account, columns, progress or SilentProgress())
+            _ingest_source(source, account, reading, progress or SilentProgress())
         summary = _summary(account, out, rejected_path)
         _check_usable(sources, summary)
         _write(account, summary, _provenance(sources, config, summary))
@@ -197,16 +205,18 @@ def _check_not_folders(*paths: Path) -> None:
             raise OutputError(f"{path}: wanted a file to write, found a folder")
 
 
-def _ingest_source(source: Path | str, account: _Account, reading: Mapping[str, str | None], progress: ProgressSink) -> None:
+def _ingest_source(source: Path | str, account: _Account, reading: Reading, progress: ProgressSink) -> None:
     name = "stdin" if str(source) == STDIN else str(source)
-    records = list(read_source(source, **reading))
-    progress.start(f"ingest {Path(name).name}", len(records), "formulas")
-    remaining = iter(records)
-    while chunk := list(islice(remaining, _PROGRESS_STEP)):
-        for record in chunk:
-            account.add(name, record)
-        progress.advance(len(chunk), f"{len(account.known_by_formula):,} compositions")
-    _log.info("%s: %d formulas read", name, len(records))
+    n_before, n_files_before = account.n_in, account.n_unusable_files
+    for record in read_source(source, reading, progress):
+        account.add(name, record)
+        if account.n_in % _PROGRESS_STEP == 0:
+            progress.advance(0, f"{len(account.known_by_formula):,} compositions")
+    progress.advance(0, f"{len(account.known_by_formula):,} compositions")
+    n_files = account.n_unusable_files - n_files_before
+    _log.info("%s: %d formulas read", name, account.n_in - n_before - n_files)
+    if n_files:
+        _log.warning("%s: %d files cannot be used; the rejected lines say why", name, n_files)
 
 
 def _summary(account: _Account, out: Path, rejected_path: Path) -> IngestSummary:

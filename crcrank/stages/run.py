@@ -176,7 +176,7 @@ class _Chain:
         )
 
     def _ingest(self, name: str, sources: Sequence[Path], out: Path) -> Step:
-        return ingest_step(name, sources, out, self._settings, **self._common)
+        return ingest_step(name, sources, out, self._settings, n_threads=self._n_threads, **self._common)
 
 
 def ingest_step(name: str, sources: Sequence[Path], out: Path, settings: Settings, **common: Any) -> Step:

@@ -1,0 +1,125 @@
+"""CIF as a stream of data blocks, each parsed by gemmi, so that a damaged block costs no other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from crcrank.sources.columns import year_of
+from crcrank.sources.opening import Source
+from crcrank.sources.records import RawRecord
+
+DAMAGED = "damaged CIF block"
+RETRACTED = "retracted entry"
+
+FORMULA_TAGS = ("_chemical_formula_sum", "_chemical_formula.sum", "_chemical_formula_structural", "_chemical_formula_moiety")
+YEAR_TAGS = ("_journal_year", "_journal.year", "_citation_year", "_citation.year")
+
+_ID_TAGS = ("_database_code_ICSD", "_cod_database_code", "_database_code_CSD", "_database_code_depnum_ccdc_archive", "_database_code_PDF")
+_METHOD_TAGS = ("_cod_struct_determination_method", "_cod_structure_determination_method", "_cod_structure.determination_method")
+_ERROR_TAGS = ("_cod_error_flag", "_cod_entry.error_flag")
+_STRUCTURE_TAGS = ("_cell_length_a", "_cell.length_a", "_atom_site_label", "_atom_site_fract_x")
+_HEADER = re.compile(r"[ \t]*data_(\S*)", re.IGNORECASE)
+_LONE_HEADER = re.compile(r"[ \t]*data_\S+\s*", re.IGNORECASE)
+_MAX_BLOCK_LENGTH = 64 << 20
+_MISSING = {"", "?", "."}
+_LOOKED_AT = re.compile(rb"^[ \t]*data_\S*[ \t]*(?:#.*)?\r?$", re.IGNORECASE | re.MULTILINE)
+_TAG_LOOKED_AT = re.compile(rb"^[ \t]*(?:_[A-Za-z]\S*|loop_)", re.MULTILINE)
+
+
+class Block:
+    """A data block.
+
+    Parameters
+    ----------
+    line
+        Where it begins.
+    name
+        What follows ``data_``.
+    content
+        gemmi's block; None if it is damaged.
+    """
+
+    def __init__(self, line: int, name: str, content: Any) -> None:
+        self.line = line
+        self.name = name
+        self.content = content
+
+    def first(self, tags: Iterable[str]) -> str:
+        """Return the first value of the first tag that has one, empty if none has."""
+        from gemmi import cif
+
+        if self.content is None:
+            return ""
+        values = (cif.as_string(value) for tag in tags for value in self.content.find_values(tag))
+        return next((text for value in values if (text := " ".join(value.split())) not in _MISSING), "")
+
+    def year(self) -> int | None:
+        """Return the year of publication."""
+        return year_of(self.first(YEAR_TAGS))
+
+    def record(self, text: str, source_id: str | None, year: int | None = None) -> RawRecord:
+        """Return the record of the block's structure with what the block tells about it."""
+        if self.content is None:
+            return RawRecord(self.line, f"data_{self.name}", problem=DAMAGED)
+        method = self.first(_METHOD_TAGS)
+        problem = RETRACTED if self.first(_ERROR_TAGS).casefold() == "retracted" else None
+        return RawRecord(self.line, text, source_id, year or self.year(), method == "theoretical" if method else None, problem=problem)
+
+    def own_record(self) -> RawRecord:
+        """Return the record with the block's own formula and its id in whatever database it comes from, or its name."""
+        return self.record(self.first(FORMULA_TAGS), self.first(_ID_TAGS) or self.name or None)
+
+    def has_structure(self) -> bool:
+        """Say whether the block describes a structure; some hold only the text of the publication."""
+        return self.content is None or bool(self.first(FORMULA_TAGS) or self.first(_STRUCTURE_TAGS))
+
+
+def looks_like_cif(source: Source) -> bool:
+    """Say whether there is a ``data_`` line with a tag somewhere after it."""
+    header = _LOOKED_AT.search(source.head)
+    return header is not None and _TAG_LOOKED_AT.search(source.head, header.end()) is not None
+
+
+def blocks(source: Source, advance: Callable[[int], None] | None = None) -> Iterator[Block]:
+    """Yield the data blocks of a file."""
+    for line, lines in _pieces(source.lines(advance)):
+        yield from _parsed(line, lines)
+
+
+def _pieces(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield the lines of each block with the number of the first; ``data_`` within a text field begins none."""
+    piece: list[str] = []
+    first = length = 0
+    is_in_text = False
+    for number, line in enumerate(lines, start=1):
+        if line.startswith(";"):
+            is_in_text = not is_in_text
+        if not is_in_text and _HEADER.match(line):
+            if piece:
+                yield first, piece
+            piece, first, length = [], number, 0
+        length += len(line)
+        if first and length <= _MAX_BLOCK_LENGTH:
+            piece.append(line)
+    if piece:
+        yield first, piece
+
+
+def _parsed(line: int, lines: Sequence[str], *, again: bool = True) -> Iterator[Block]:
+    """Yield a block, or, if it is damaged, the blocks that an open text field may have swallowed."""
+    from gemmi import cif
+
+    try:
+        document = cif.read_string("".join(lines).replace("\r\n", "\n").replace("\r", "\n"), 0)
+    except (ValueError, RuntimeError):
+        starts = [i for i, text in enumerate(lines) if i == 0 or _LONE_HEADER.fullmatch(text)]
+        if not again or len(starts) < 2:
+            header = _HEADER.match(lines[0])
+            yield Block(line, header[1] if header else "", None)
+            return
+        for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+            yield from _parsed(line + start, lines[start:end], again=False)
+    else:
+        yield from (Block(line, content.name.strip(), content) for content in document)

@@ -1,0 +1,292 @@
+"""Every format as users meet it: the files in tests/data, written by hand in each layout, and what must come out of them."""
+
+import io
+import runpy
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from crcrank.errors import ConfigError
+from crcrank.sources.containers import UNUSABLE_FILE
+from crcrank.sources.records import RawRecord, ReadOptions
+from crcrank.sources.registry import FORMATS, Reading, detect_format, read_source
+
+DATA = Path(__file__).parent / "data"
+ROOT = DATA.parent.parent
+NOT_NEUTRAL = "charges do not add up to zero (--anion completes cations)"
+
+
+def read(path: Path, format: str | None = None, **options: str) -> list[RawRecord]:  # noqa: A002
+    return list(read_source(path, Reading(format, ReadOptions(**options))))
+
+
+def theoretical(line: int, text: str, *rest: object) -> RawRecord:
+    return RawRecord(line, text, *rest)._replace(is_theoretical=True)
+
+
+def observed(line: int, text: str, *rest: object) -> RawRecord:
+    return RawRecord(line, text, *rest)._replace(is_theoretical=False)
+
+
+EXPECTED = {
+    "plain.txt": [
+        RawRecord(2, "BaTiO3"),
+        RawRecord(4, "SrTiO3"),
+        RawRecord(5, "CuSO4·5H2O"),
+        RawRecord(6, "K₃[Fe(CN)₆]"),
+        RawRecord(7, "La0.7Sr0.3MnO3"),
+        RawRecord(8, "Zr"),
+    ],
+    "table.csv": [
+        RawRecord(3, "LiFePO4", None, 1997),
+        RawRecord(4, "Mg3 (Si2 O5) (O H)4", None, 1956),
+        RawRecord(5, "Ca10(PO4)6F2"),
+        RawRecord(6, "", None, 2001),
+        RawRecord(7, "Fe1-xO", None, 1933),
+    ],
+    "table.parquet": [observed(1, "MgSiO3", "a-1", 1907), theoretical(2, "Mg2SiO4", "a-2", 1926), observed(3, "Si", "a-3")],
+    "table.jsonl": [
+        RawRecord(1, "Y3Al5O12", "y-1", 1951),
+        RawRecord(2, "YAlO3", "y-2", 1956),
+        RawRecord(3, '{"compound": "Y4Al2O9", "id":', problem="damaged JSON"),
+        RawRecord(4, "", "y-4"),
+    ],
+    "icsd_web.tsv": [
+        RawRecord(2, "Ba (Ti O3)", "67518", 1945),
+        RawRecord(3, "Sr3 (P3 O9)2 (H2 O)7", "20881", 1989),
+        RawRecord(4, "Cr2 (Te4 O11)", "9985", 1973),
+        RawRecord(5, "(Mg0.9 Fe0.1) Al2 O4", "90002", 2004),
+        RawRecord(6, "Fe", "76724", 1917),
+        RawRecord(7, "Cl1 Na1", "14222", 1913),
+    ],
+    "icsd_export.cif": [
+        RawRecord(3, "Ca1 O3 Ti1", "28832", 1957),
+        RawRecord(46, "Al2 Mg1 O4", "15328", 1915),
+        RawRecord(89, "Ca0.8 Sr0.2 O3 Ti1", "40001", 1999),
+        RawRecord(132, "data_40002-ICSD", problem="damaged CIF block"),
+        RawRecord(176, "O2 Ti1", "9852", 1971),
+    ],
+    "cod_data.csv": [
+        RawRecord(2, "- O2 Si -", "1011240", 1926),
+        observed(3, "- Cl Na -", "1534899", 1920),
+        observed(5, "- C5 H17 Al N2 O8 P2 -", "7011112", 2009),
+        theoretical(6, "- H3 Li Mg -", "4124873", 2012),
+        observed(7, "- Fe Na O2 -", "2006789", 2007)._replace(problem="retracted entry"),
+        observed(8, "- Al2 Fe0.1 Mg0.9 O4 -", "9000123", 1999),
+    ],
+    "cod_search.json": [
+        RawRecord(1, "- O2 Si -", "1011240", 1926),
+        theoretical(2, "- H3 Li Mg -", "4124873", 2012),
+        RawRecord(3, "- Mg O -", "9008877", 1971),
+    ],
+    "cod_old.csv": [
+        RawRecord(1, "C 5.00 H 17.00 Al 1.00 N 2.00 O 8.00 P 2.00", "2000010", 1998),
+        RawRecord(2, "Na 1.00 Cl 1.00", "1000041", 1927),
+        RawRecord(3, "Ca 0.90 Sr 0.10 O 3.00 Ti 1.00", "1000055", 2001),
+        RawRecord(4, "Fe 2.00 O 3.00", "1008000"),
+    ],
+    "cifs/1011240.cif": [RawRecord(7, "O2 Si", "1011240", 1926)],
+    "cifs/2100858.cif": [RawRecord(7, "Ca C O3", "I", 2001), RawRecord(15, "Na2 (C O3)", "II", 2001)],
+    "cifs/more/4124873.cif": [theoretical(1, "H3 Li Mg", "4124873", 2012)],
+    "cifs/more/2006789.cif": [RawRecord(1, "Fe Na O2", "2006789", 2007, problem="retracted entry")],
+    "cifs/more/cut.cif": [RawRecord(1, "data_cut_short", problem="damaged CIF block")],
+    "mp_summary.json": [
+        observed(1, "BaTiO3", "mp-2998"),
+        observed(2, "Li2O", "mp-1960"),
+        theoretical(3, "AcAgO3", "mp-1183053"),
+        observed(4, "NaN3", "mp-999498"),
+        observed(5, "Fe", "mp-13"),
+        observed(6, "Cu2O", "mp-0")._replace(problem="deprecated entry"),
+    ],
+    "mp_legacy.json": [observed(1, "BaTiO3", "mp-5020"), theoretical(2, "Li2MnO3", "mp-38787"), observed(3, "SnO2", "mp-856")],
+    "oqmd.json": [
+        observed(1, "Ba1 O3 Ti1", "5137"),
+        observed(2, "Cs1 I3 Pb1", "20482"),
+        theoretical(3, "Ac1 Al1 O3", "348751"),
+        observed(4, "Si1", "8280"),
+    ],
+    "aflow.json": [
+        observed(1, "Be2O2", "aflow:ed51b7b3938f117f"),
+        observed(2, "Al4Mg2O8", "aflow:0b1c5a7d8e9f0a1b"),
+        theoretical(3, "Ag2Zr1", "aflow:3a531e5b3aa9205f"),
+        observed(4, "Si2", "aflow:ff211836be789f69"),
+    ],
+    "aflow_numbered.json": [observed(1, "Na1Cl1", "aflow:9a10fa5ae3ef05e8"), theoretical(2, "Cl1Na3", "aflow:0123456789abcdef")],
+    "optimade_page.json": [
+        RawRecord(1, "BaO3Ti", "exmpl-1", is_disordered=False),
+        RawRecord(2, "Al2MgO4", "exmpl-2", is_disordered=True),
+        RawRecord(3, "Na2O4W", "exmpl-3", 1974, is_disordered=False),
+        RawRecord(4, "", "exmpl-4", is_disordered=False),
+    ],
+    "optimade.jsonl": [RawRecord(3, "ClNa", "s/1", is_disordered=False), RawRecord(5, "F2Mg", "s/2", is_disordered=True)],
+    "icdd_table.csv": [
+        RawRecord(2, "Al2 O3", "00-046-1212"),
+        RawRecord(3, "Ba Ti O3", "00-005-0626"),
+        RawRecord(4, "( Mg , Fe )2 Si O4", "04-013-7295"),
+        RawRecord(5, "Ca C O3", "00-001-0081", problem="deleted entry"),
+    ],
+    "icdd_cards.txt": [
+        RawRecord(3, "Al2 O3", "00-046-1212"),
+        RawRecord(10, "Na Cl", "00-005-0628", problem="deleted entry"),
+        RawRecord(15, "Li0.6 Co O2", "04-002-1234"),
+        theoretical(20, "Ca Si O3", "01-089-9999"),
+        RawRecord(24, "Zn O", "00-036-1451"),
+    ],
+    "sd_1816951.cif": [RawRecord(28, "Ba2 Ti O4", "sd_1816951", 1993)],
+    "sd_1404447.cif": [RawRecord(28, "B4 Na2 O7", "sd_1404447", 1978), RawRecord(69, "MgCu2", "sd_0308014", 1927)],
+    "springer_list.txt": [
+        RawRecord(2, "Ba2TiO4", "sd_1816951"),
+        RawRecord(3, "Na2B4O7", "sd_1404447"),
+        RawRecord(4, "Mn0.5Fe0.5Al5Si0.68", "sd_0302719"),
+        RawRecord(5, "K2 Zn Cl4", "sd_1250064"),
+    ],
+    "kyoto_ions.txt": [
+        RawRecord(1, "Ge1Mg2O4"),
+        RawRecord(2, "Ba1Ti1O3"),
+        RawRecord(3, "5 Al+3.00 Li+1.00 1:5", problem=NOT_NEUTRAL),
+        RawRecord(4, "3 Ge+4.00 Mg+2.00 1:2", problem=NOT_NEUTRAL),
+    ],
+    "kyoto_scores.txt": [RawRecord(1, "Al2Ba2O7Si1"), RawRecord(2, "Ba1O3Ti1"), RawRecord(3, "Li2O3Si1")],
+}
+EXAMPLES = runpy.run_path(str(ROOT / "scripts" / "format_table.py"))["EXAMPLES"]
+FORMAT_BY_FILE = {file: name for name, files in EXAMPLES.items() for file in files}
+
+
+def format_of(file: str) -> str:
+    return "cif" if file.startswith("cifs/") else FORMAT_BY_FILE[file]
+
+
+def test_every_format_has_examples_and_every_example_is_expected() -> None:
+    assert set(EXAMPLES) == set(FORMATS)
+    files = {str(path.relative_to(DATA)) for path in DATA.rglob("*.*") if path.is_file()}
+    assert files - {"cifs/notes.txt"} == set(EXPECTED)
+
+
+@pytest.mark.parametrize("file", EXPECTED)
+def test_an_example_is_detected_and_read(file: str) -> None:
+    assert detect_format(DATA / file) == format_of(file)
+    assert read(DATA / file) == EXPECTED[file]
+
+
+@pytest.mark.parametrize("file", EXPECTED)
+def test_an_example_is_read_by_the_name_of_its_format(file: str) -> None:
+    assert read(DATA / file, format_of(file)) == EXPECTED[file]
+
+
+@pytest.mark.parametrize("file", ["icsd_web.tsv", "icsd_export.cif", "cod_data.csv", "springer_list.txt", "icdd_cards.txt"])
+def test_windows_line_ends_and_marks_change_nothing(file: str, tmp_path: Path) -> None:
+    text = (DATA / file).read_bytes().decode("latin-1").replace("\r\n", "\n")
+    (tmp_path / file).write_bytes(text.replace("\n", "\r\n").encode("utf-8-sig"))
+    assert read(tmp_path / file) == EXPECTED[file]
+
+
+def test_the_readme_shows_what_the_examples_give() -> None:
+    assert runpy.run_path(str(ROOT / "scripts" / "format_table.py"))["format_table"]() in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+# ---- options ----
+
+
+def test_columns_of_users_beat_those_of_a_format() -> None:
+    assert read(DATA / "icsd_web.tsv", formula_column="SumFormula")[4].text == "Fe1"
+    assert read(DATA / "icdd_table.csv", formula_column="Compound Name", id_column="QM")[0][1:3] == ("Aluminum Oxide", "S")
+    assert read(DATA / "cod_data.csv", formula_column="cellformula")[0].text == "- O6 Si3 -"
+    assert read(DATA / "oqmd.json", formula_column="name")[1].text == "CsPbI3"
+    assert read(DATA / "mp_summary.json", formula_column="chemsys", id_column="nelements")[0][1:3] == ("Ba-O-Ti", "3")
+    assert read(DATA / "optimade_page.json", formula_column="chemical_formula_descriptive", year_column="last_modified")[0][1:4] == (
+        "BaTiO3",
+        "exmpl-1",
+        2020,
+    )
+
+
+def test_an_anion_completes_cations() -> None:
+    assert [record.text for record in read(DATA / "kyoto_ions.txt", anion="O2-")] == ["Ge1Mg2O4", "Ba1Ti1O3", "Al1Li5O4", "Ge1Mg2O4"]
+    assert [record.text for record in read(DATA / "kyoto_ions.txt", anion="N3-")][2:] == ["Al3Li15N8", "Ge3Mg6N8"]
+    assert [record.text for record in read(DATA / "kyoto_ions.txt", anion="F-")][3] == "Ge1Mg2F8"
+
+
+@pytest.mark.parametrize("anion", ["O", "O2+", "2-", "O0-", ""])
+def test_an_anion_needs_its_charge(anion: str) -> None:
+    with pytest.raises(ConfigError, match=r"--anion: wanted an element and its charge, such as O2-, found"):
+        read(DATA / "kyoto_ions.txt", anion=anion)
+
+
+# ---- folders and archives ----
+
+FOLDER = [
+    ("1011240.cif", "O2 Si", None),
+    ("2100858.cif", "Ca C O3", None),
+    ("2100858.cif", "Na2 (C O3)", None),
+    ("notes.txt", "of no known format; --format names one", UNUSABLE_FILE),
+    ("more/2006789.cif", "Fe Na O2", "retracted entry"),
+    ("more/4124873.cif", "H3 Li Mg", None),
+    ("more/cut.cif", "data_cut_short", "damaged CIF block"),
+]
+FILES = list(dict.fromkeys(name for name, *_ in FOLDER))
+
+
+def shown(records: list[RawRecord], root: str) -> list[tuple[str, str, str | None]]:
+    return [(record.source.removeprefix(f"{root}/"), record.text, record.problem) for record in records]
+
+
+def zipped(path: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def tarred(path: Path, files: dict[str, bytes], packing: str) -> Path:
+    with tarfile.open(path, f"w:{packing}") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+def contents() -> dict[str, bytes]:
+    return {name: (DATA / "cifs" / name).read_bytes() for name in FILES}
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_a_folder(n_threads: int) -> None:
+    records = list(read_source(DATA / "cifs", Reading(n_threads=n_threads)))
+    assert shown(records, str(DATA / "cifs")) == FOLDER
+    assert [record.line for record in records] == [7, 7, 15, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("packing", ["", "gz", "xz", "bz2"])
+def test_tar_archives(tmp_path: Path, packing: str) -> None:
+    path = tarred(tmp_path / "cifs.tar", contents(), packing)
+    assert shown(read(path), str(path)) == FOLDER
+
+
+def test_a_zip_archive_from_a_file_and_from_stdin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = zipped(tmp_path / "cifs.zip", contents())
+    assert shown(read(path), str(path)) == FOLDER
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(path.read_bytes())))
+    assert shown(read("-"), "stdin") == FOLDER
+
+
+def test_archives_within_archives(tmp_path: Path) -> None:
+    inner = zipped(tmp_path / "inner.zip", contents())
+    middle = tarred(tmp_path / "middle.tar", {"inner.zip": inner.read_bytes(), "a.txt": b"NaCl\n"}, "xz")
+    (tmp_path / "folder").mkdir()
+    outer = zipped(tmp_path / "folder" / "outer.zip", {"middle.tar.xz": middle.read_bytes()})
+    found = read(tmp_path / "folder")
+    assert shown(found[:-1], f"{outer}/middle.tar.xz/inner.zip") == FOLDER
+    assert found[-1] == RawRecord(1, "NaCl", source=f"{outer}/middle.tar.xz/a.txt")
+
+
+def test_what_systems_leave_behind_is_passed_over(tmp_path: Path) -> None:
+    left = {"__MACOSX/._a.txt": b"\0\1", ".DS_Store": b"\0", "Thumbs.db": b"\0", "a/.hidden/b.txt": b"KBr", "a.txt": b"NaCl"}
+    assert [record.text for record in read(zipped(tmp_path / "a.zip", left))] == ["NaCl"]
+    (tmp_path / "a.zip").unlink()
+    for name, content in left.items():
+        (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "folder" / name).write_bytes(content)
+    assert [record.text for record in read(tmp_path / "folder")] == ["NaCl"]
