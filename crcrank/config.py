@@ -86,13 +86,33 @@ class FMSettings(_Section):
     n_models: int = Field(ge=1)
 
 
+class SubstitutionSettings(_Section):
+    """How known compositions that differ in one ion are counted."""
+
+    similarity: bool
+    shrinkage: float = Field(gt=0)
+
+
+class PopularitySettings(_Section):
+    """How frequencies are counted."""
+
+    pseudo_count: float = Field(gt=0)
+
+
+class RandomSettings(_Section):
+    """The seed decides everything."""
+
+
 class TrainSettings(_Section):
     """The model, what it learns, and how each kind of model is fitted; a model's settings are the section of its name."""
 
-    model: Literal["fm"]
+    model: Literal["fm", "substitution", "popularity", "random"]
     classes: tuple[str, ...]
     validation_fraction: float = Field(ge=0, lt=1)
     fm: FMSettings
+    substitution: SubstitutionSettings
+    popularity: PopularitySettings
+    random: RandomSettings
 
 
 class RankSettings(_Section):

@@ -133,3 +133,66 @@ def inner(arrays, others):
 
 def norm(arrays):
     return math.sqrt(inner(arrays, arrays))
+
+
+def replacements(candidate, ions):
+    """Yield (old ion, new ion, new candidate) for all candidates that differ in one ion of the same charge."""
+    elements = {element for element, _, _ in candidate}
+    for element, state, n in candidate:
+        for other, other_state in ions:
+            if other_state == state and other not in elements:
+                yield (element, state), (other, state), candidate - {(element, state, n)} | {(other, state, n)}
+
+
+def replacement_probabilities(known_by_class, ions, shrinkage):
+    """Return {(old, new): share of the known with ``old`` that are also known with ``new``}, shrunk to the share of ``new``."""
+    n_known = {ion: sum((*ion, n) in one for known in known_by_class for one in known for n in range(1, 99)) for ion in ions}
+    n_both = {(old, new): 0 for old in ions for new in ions}
+    for known in known_by_class:
+        for one in known:
+            for old, new, other in replacements(one, ions):
+                n_both[old, new] += other in known
+    of_charge = {state: 1 + sum(n for (_, other), n in n_known.items() if other == state) for _, state in ions}
+    return {(old, new): (n + shrinkage * n_known[new] / of_charge[new[1]]) / (n_known[old] + shrinkage) for (old, new), n in n_both.items()}
+
+
+def substitution_score(candidate, known, ions, probabilities, n_candidates):
+    """Return log(rate): what each known neighbour adds, and a background by the known candidates without neighbours."""
+    alone = [one for one in known if not any(other in known for _, _, other in replacements(one, ions))]
+    rate = max(len(alone), 1) / n_candidates
+    for new, old, other in replacements(candidate, ions):
+        if other in known:
+            rate -= math.log1p(-probabilities[old, new])
+    return math.log(rate)
+
+
+def popularity_score(candidate, known, n_of_kind, pseudo_count):
+    """Return the sum of log frequencies of cations, anion and stoichiometry; ``n_of_kind`` says how many there are of each."""
+    cations = [(element, state) for one in known for element, state, _ in one if state > 0]
+    anions = [(element, state) for one in known for element, state, _ in one if state < 0]
+    stoichiometries = [stoichiometry(one) for one in known]
+    own = [((element, state), cations if state > 0 else anions) for element, state, _ in candidate]
+    own.append((stoichiometry(candidate), stoichiometries))
+    totals = {id(cations): n_of_kind[0], id(anions): n_of_kind[1], id(stoichiometries): n_of_kind[2]}
+    return sum(math.log((seen.count(item) + pseudo_count) / (len(seen) + pseudo_count * totals[id(seen)])) for item, seen in own)
+
+
+def shuffled(number, n, keys):
+    """Return the place of ``number`` in a random order of 0..n-1: a Feistel network of SplitMix64 rounds, repeated while outside."""
+    half = 1
+    while 4**half < n:
+        half += 1
+    while True:
+        left, right = divmod(number, 2**half)
+        for key in keys:
+            left, right = right, left ^ (_splitmix(right + key * 0x9E3779B97F4A7C15) % 2**half)
+        number = left * 2**half + right
+        if number < n:
+            return number
+
+
+def _splitmix(bits):
+    bits %= 2**64
+    bits = (bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    bits = (bits ^ (bits >> 27)) * 0x94D049BB133111EB % 2**64
+    return bits ^ (bits >> 31)

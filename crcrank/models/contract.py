@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from crcrank.chem.elements import ElementTable
+from crcrank.errors import ArtifactError
 from crcrank.progress import ProgressSink
 from crcrank.space.programs import RankingProgram
 from crcrank.space.space import Candidates, Space
@@ -102,3 +103,31 @@ class Kind:
 
     fit: Callable[[TrainingData, Any, np.random.Generator, int, ProgressSink], Fitted]
     restore: Callable[[Arrays, Mapping[str, Any], Space], Recommender]
+
+
+def parameter(arrays: Arrays, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a parameter of a stored model.
+
+    Raises
+    ------
+    ArtifactError
+        If it is missing or has another shape.
+    """
+    found = arrays[name].shape if name in arrays else None
+    if found != shape:
+        raise ArtifactError(f"model: parameter {name!r} should have shape {shape}, found {found}; train it again")
+    return arrays[name]
+
+
+def restored_candidates(arrays: Arrays, parameter_name: str, n: int, space: Space, name: str) -> Candidates:
+    """Return ``n`` candidates of class ``name`` that are stored as their candidate_ids.
+
+    Raises
+    ------
+    ArtifactError
+        If they are missing, not as many, or no candidates of the class.
+    """
+    ids, item = parameter(arrays, parameter_name, (n,)), space.classes[name]
+    if not ((ids >= item.first_id) & (ids < item.first_id + item.n_candidates) & (ids % 1 == 0)).all():
+        raise ArtifactError(f"model: parameter {parameter_name!r} should hold candidate_ids of class {name!r}; train it again")
+    return space.decode(name, ids.astype(np.int64))

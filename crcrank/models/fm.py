@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from crcrank.errors import ArtifactError
 from crcrank.kernels.pairwise import PairwiseProgram, fill_scores
-from crcrank.models.contract import Arrays
+from crcrank.models.contract import Arrays, parameter
 from crcrank.space.space import Candidates, Space
 
 FEATURE_GROUPS = ("ion", "stoichiometry", "cation_anion", "ion_coefficient", "prior")
@@ -284,12 +283,7 @@ class FittedFM:
 
 
 def _member(arrays: Arrays, machine: FactorizationMachine, i: int) -> Parameters:
-    shapes = machine.shapes()
-    for name, shape in shapes.items():
-        found = arrays[f"{i}.{name}"].shape if f"{i}.{name}" in arrays else None
-        if found != shape:
-            raise ArtifactError(f"model: parameter {name!r} should have shape {shape}, found {found}; train it again")
-    return {name: arrays[f"{i}.{name}"] for name in shapes}
+    return {name: parameter(arrays, f"{i}.{name}", shape) for name, shape in machine.shapes().items()}
 
 
 def mean_program(programs: Sequence[PairwiseProgram]) -> PairwiseProgram:

@@ -9,13 +9,19 @@ import numpy as np
 import pyarrow as pa
 
 from crcrank.errors import ArtifactError
+from crcrank.models.chance import Chance, fit_random
 from crcrank.models.contract import Kind, Recommender
 from crcrank.models.fm import FittedFM
+from crcrank.models.popularity import Popularity, fit_popularity
+from crcrank.models.substitution import Substitution, fit_substitution
 from crcrank.models.training import fit_fm
 from crcrank.space.space import Space
 
 RECOMMENDERS: dict[str, Kind] = {
     "fm": Kind(fit_fm, FittedFM.restore),
+    "substitution": Kind(fit_substitution, Substitution.restore),
+    "popularity": Kind(fit_popularity, Popularity.restore),
+    "random": Kind(fit_random, Chance.restore),
 }
 
 

@@ -18,8 +18,10 @@ from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.ranking.best import BestFormulas, Ranked
 from crcrank.ranking.filters import SearchFilter
 from crcrank.ranking.listed import rank_listed
+from crcrank.ranking.shuffled import rank_shuffled
 from crcrank.space.listed import ListedScores
 from crcrank.space.programs import RankingProgram
+from crcrank.space.shuffled import ShuffledScores
 from crcrank.space.space import Candidates, Space
 
 _HIT_CAPACITY = 1 << 16
@@ -69,8 +71,11 @@ def rank_class(
     """
     progress = progress or SilentProgress()
     if isinstance(program, ListedScores):
-        found = rank_listed(space, name, program, k, excluded=excluded, search_filter=search_filter, progress=progress)
-        return ClassRanking(found[0], space.classes[name].n_candidates, found[1])
+        listed = rank_listed(space, name, program, k, excluded=excluded, search_filter=search_filter, progress=progress)
+        return ClassRanking(listed[0], space.classes[name].n_candidates, listed[1])
+    if isinstance(program, ShuffledScores):
+        shuffled = rank_shuffled(space, name, program, k, excluded=excluded, search_filter=search_filter, progress=progress)
+        return ClassRanking(shuffled[0], space.classes[name].n_candidates, shuffled[1])
     if not all(np.isfinite(array).all() for array in program):
         raise ArtifactError(f"the model's parameters for class {name!r} are not all finite: train it again")
     if max(np.abs(array).max(initial=0.0) for array in program) > _LARGEST_PARAMETER:

@@ -2,6 +2,7 @@
 
 from crcrank.kernels.forms import ScoringProgram
 from crcrank.space.listed import ListedScores
+from crcrank.space.shuffled import ShuffledScores
 
 # Either a program that the search kernels run over all candidates, or one that needs no search.
-RankingProgram = ScoringProgram | ListedScores
+RankingProgram = ScoringProgram | ListedScores | ShuffledScores

@@ -1,0 +1,174 @@
+"""Known compositions that differ from a candidate in one ion, each weighed by how readily the two ions replace each other.
+
+A candidate's neighbours are the known candidates of its class with another ion of the same charge in one place, and the same
+coefficients. Ion ``a`` of a known candidate is replaced by ``b`` to give another known one with probability ``p[a, b]``, which
+the known list itself tells: of the known candidates with ``a``, the share that is also known with ``b``, shrunk to the share of
+``b`` among the ions of that charge. (Hautier et al., Inorg. Chem. 50, 656 (2011), doi:10.1021/ic102031h, learn such
+probabilities of pairs of ions from compounds of the same structure; there are no structures here.) Each neighbour is one
+chance, so that a candidate is known with probability ``1 - (1 - p1)(1 - p2)...``: its rate is the sum of ``-log(1 - p)``, and
+its score the logarithm of that rate, as for the other models. All candidates without a neighbour share a small rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from crcrank.config import SubstitutionSettings
+from crcrank.models.contract import Arrays, Fitted, TrainingData, parameter, restored_candidates
+from crcrank.progress import ProgressSink
+from crcrank.space.listed import ListedScores
+from crcrank.space.space import Candidates, Space
+
+
+class Replacements(NamedTuple):
+    """Candidates that differ in one ion from given ones.
+
+    Attributes
+    ----------
+    rows
+        Which of the given ones each comes from, int64 (n,).
+    candidates
+        The new candidates.
+    old, new
+        The ion replaced and the one in its place, indices of cations, then anions, int64 (n,).
+    """
+
+    rows: np.ndarray
+    candidates: Candidates
+    old: np.ndarray
+    new: np.ndarray
+
+
+def replacements(space: Space, name: str, candidates: Candidates) -> Replacements:
+    """Return all candidates of class ``name`` with another ion of the same charge in one place of a given candidate."""
+    slots = [_cations_replaced(space, name, candidates, slot) for slot in range(candidates.cations.shape[1])]
+    parts = [*slots, *(_anion_replaced(space, name, candidates, anion) for anion in range(len(space.ions.anions)))]
+    rows, blocks, cations, old, new = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    made = Candidates(blocks, cations)
+    elements = np.sort(space.composition_arrays(name, made)[0], axis=1)
+    kept = np.flatnonzero((old != new) & (np.diff(elements, axis=1) > 0).all(axis=1))
+    return Replacements(rows[kept], space.in_order(name, made.take(kept)), old[kept], new[kept])
+
+
+def _cations_replaced(space: Space, name: str, candidates: Candidates, slot: int) -> tuple[np.ndarray, ...]:
+    """Return rows, blocks, cations, old and new ion with each cation of the charge in ``slot``, those without change included."""
+    blocks = space.block_arrays(name)
+    size = blocks.size[candidates.blocks, slot]
+    rows = np.repeat(np.arange(len(candidates)), size)
+    new = np.arange(len(rows)) - np.repeat(np.cumsum(size) - size - blocks.start[candidates.blocks, slot], size)
+    cations = candidates.cations[rows]
+    old = cations[:, slot].copy()
+    cations[:, slot] = new
+    return rows, candidates.blocks[rows], cations, old, new
+
+
+def _anion_replaced(space: Space, name: str, candidates: Candidates, anion: int) -> tuple[np.ndarray, ...]:
+    """Return rows, blocks, cations, old and new ion with ``anion`` in place of the anions of its charge."""
+    item = space.classes[name]
+    old = item.block_anion[candidates.blocks]
+    rows = np.flatnonzero(space.ions.anion_charge[old] == space.ions.anion_charge[anion])
+    stoichiometry = item.block_stoichiometry[candidates.blocks[rows]]
+    groups, coefficients = item.stoichiometries.groups[stoichiometry], item.stoichiometries.coefficients[stoichiometry]
+    blocks = space.find_blocks(name, groups, coefficients, np.full(len(rows), anion))
+    rows, blocks = rows[blocks >= 0], blocks[blocks >= 0]
+    n_cations = len(space.ions.cations)
+    return rows, blocks, candidates.cations[rows], n_cations + old[rows], np.full(len(rows), n_cations + anion)
+
+
+@dataclass(frozen=True)
+class Substitution:
+    """What is known, and how readily ions replace each other.
+
+    Attributes
+    ----------
+    space
+        The space.
+    known
+        Known candidates of each class.
+    rates
+        What a neighbour with the first ion adds to the rate of a candidate with the second, float64 (n_ions, n_ions).
+    background
+        Rate of the candidates without neighbours of each class, and added to all others.
+    """
+
+    space: Space
+    known: Mapping[str, Candidates]
+    rates: np.ndarray
+    background: Mapping[str, float]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Classes it was trained on and can score."""
+        return tuple(self.known)
+
+    def program(self, name: str) -> ListedScores:
+        """Return the scores of all candidates of class ``name`` that have a neighbour."""
+        made = replacements(self.space, name, self.known[name])
+        summed = ListedScores.sums(self.space, name, made.candidates, self.rates[made.old, made.new])
+        background = self.background[name]
+        return ListedScores(summed.candidates, np.log(background + summed.scores), float(np.log(background)))
+
+    def scores(self, name: str, candidates: Candidates) -> np.ndarray:
+        """Return the scores of candidates of class ``name``, float64 (n,)."""
+        return self.program(name).scores_of(self.space, name, candidates)
+
+    def arrays(self) -> Arrays:
+        """Return all its numbers by name."""
+        known = {f"known.{name}": self.space.encode(name, item).astype(np.float64) for name, item in self.known.items()}
+        return {"rates": self.rates, **{f"background.{name}": np.array(rate) for name, rate in self.background.items()}, **known}
+
+    def facts(self) -> dict[str, Any]:
+        """Return what else is needed to restore it, JSON-serialisable."""
+        return {"n_known": {name: len(item) for name, item in self.known.items()}}
+
+    @classmethod
+    def restore(cls, arrays: Arrays, facts: Mapping[str, Any], space: Space) -> Substitution:
+        """Return the model that :meth:`arrays` and :meth:`facts` came from."""
+        n_ions = len(space.ions.labels)
+        return cls(
+            space,
+            {name: restored_candidates(arrays, f"known.{name}", n, space, name) for name, n in facts["n_known"].items()},
+            parameter(arrays, "rates", (n_ions, n_ions)),
+            {name: float(parameter(arrays, f"background.{name}", ())) for name in facts["n_known"]},
+        )
+
+
+def fit_substitution(
+    data: TrainingData,
+    settings: SubstitutionSettings,
+    rng: np.random.Generator,  # noqa: ARG001  (nothing is random)
+    n_threads: int,  # noqa: ARG001  (it takes a second)
+    progress: ProgressSink,
+) -> Fitted:
+    """Count how often ions replace each other among all known compositions."""
+    progress.start("train", len(data.classes), "classes")
+    known = {name: data.known(name) for name in data.classes}
+    n_ions = len(data.space.ions.labels)
+    n_known, n_both, n_possible = np.zeros(n_ions), np.zeros((n_ions, n_ions)), 0
+    background = {}
+    for name, item in known.items():
+        anions = len(data.space.ions.cations) + data.space.classes[name].block_anion[item.blocks]
+        n_known += np.bincount(np.concatenate([item.cations.ravel(), anions]), minlength=n_ions)
+        made = replacements(data.space, name, item)
+        is_known = np.isin(data.space.order_keys(made.candidates), data.space.order_keys(item))
+        np.add.at(n_both, (made.old[is_known], made.new[is_known]), 1.0)
+        n_possible += len(made.rows)
+        n_alone = len(item) - len(np.unique(made.rows[is_known]))
+        background[name] = max(n_alone, 1) / data.space.classes[name].n_candidates
+        progress.advance(1, name)
+    if settings.similarity:
+        shares = n_known / (_sums_by_charge(data.space, n_known) + 1)
+        probability = (n_both + settings.shrinkage * shares) / (n_known[:, None] + settings.shrinkage)
+    else:
+        probability = np.full((n_ions, n_ions), (n_both.sum() + 1) / (n_possible + 2))
+    return Fitted(Substitution(data.space, known, -np.log1p(-probability), background))
+
+
+def _sums_by_charge(space: Space, counts: np.ndarray) -> np.ndarray:
+    """Return for each ion the sum of ``counts`` over the ions of its charge."""
+    charge = np.array([ion.oxidation_state for ion in space.ions.cations + space.ions.anions])
+    return np.asarray(np.where(charge[:, None] == charge, counts, 0.0).sum(axis=1))

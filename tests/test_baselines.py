@@ -1,0 +1,117 @@
+from types import SimpleNamespace
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from small_spaces import FIXED_CASES, as_sets, cases, class_ids, space_of
+
+from crcrank.config import PopularitySettings, SubstitutionSettings
+from crcrank.errors import ArtifactError, ConfigError
+from crcrank.models.contract import TrainingData
+from crcrank.models.popularity import fit_popularity
+from crcrank.models.substitution import Substitution, fit_substitution, replacements
+from crcrank.progress import SilentProgress
+
+_NO_RNG = SimpleNamespace()
+_EVERY_WAY = {"similarity": True, "shrinkage": 3.0}
+
+
+@st.composite
+def _known(draw):
+    """Draw a space of two classes, its ions, and known candidates of each class, some of them held back."""
+    chosen = draw(cases())
+    try:
+        space = space_of(chosen, (1, 2))
+    except ConfigError:
+        assume(False)
+    fitting, held_back = {}, {}
+    for name in space.classes:
+        ids = draw(st.lists(st.sampled_from(class_ids(space, name)), unique=True, min_size=1, max_size=12))
+        fitting[name] = space.decode(name, np.array(ids[: len(ids) // 2], np.int64))
+        held_back[name] = space.decode(name, np.array(ids[len(ids) // 2 :], np.int64))
+    return TrainingData(space, fitting, held_back, None), chosen.ions
+
+
+def _sets_of(data):
+    return {name: set(as_sets(data.space, name, data.known(name))) for name in data.classes}
+
+
+def _fit(fit, data, section):
+    return fit(data, section, _NO_RNG, 1, SilentProgress()).model
+
+
+@settings(deadline=None, max_examples=60)
+@given(_known())
+def test_replacements_are_the_twins(case):
+    data, ions = case
+    labels = (*data.space.ions.cations, *data.space.ions.anions)
+    for name in data.classes:
+        known = data.known(name)
+        made = replacements(data.space, name, known)
+        found = [
+            (row, (labels[old].element, labels[old].oxidation_state), (labels[new].element, labels[new].oxidation_state), one)
+            for row, old, new, one in zip(made.rows, made.old, made.new, as_sets(data.space, name, made.candidates), strict=True)
+        ]
+        expected = [(row, *item) for row, one in enumerate(as_sets(data.space, name, known)) for item in naive.replacements(one, ions)]
+        assert len(found) == len(expected)
+        assert set(found) == set(expected)
+
+
+@settings(deadline=None, max_examples=60)
+@given(_known())
+def test_substitution_is_the_twin(case):
+    data, ions = case
+    known = _sets_of(data)
+    model = _fit(fit_substitution, data, SubstitutionSettings(**_EVERY_WAY))
+    probabilities = naive.replacement_probabilities(known.values(), ions, 3.0)
+    for name in data.classes:
+        ids = class_ids(data.space, name)[:300]
+        candidates = data.space.decode(name, ids)
+        n_candidates = data.space.classes[name].n_candidates
+        expected = [
+            naive.substitution_score(one, known[name], ions, probabilities, n_candidates) for one in as_sets(data.space, name, candidates)
+        ]
+        np.testing.assert_allclose(model.scores(name, candidates), expected, rtol=1e-9)
+
+
+@settings(deadline=None, max_examples=30)
+@given(_known())
+def test_without_similarity_the_order_is_that_of_the_counts_of_neighbours(case):
+    data, ions = case
+    known = _sets_of(data)
+    model = _fit(fit_substitution, data, SubstitutionSettings(similarity=False, shrinkage=1.0))
+    for name in data.classes:
+        candidates = data.space.decode(name, class_ids(data.space, name)[:300])
+        counts = [
+            sum(other in known[name] for _, _, other in naive.replacements(one, ions)) for one in as_sets(data.space, name, candidates)
+        ]
+        scores = model.scores(name, candidates)
+        assert len(set(scores.tolist())) == len(set(counts))
+        assert np.array_equal(np.argsort(-scores, kind="stable"), np.argsort(-np.array(counts), kind="stable"))
+
+
+@settings(deadline=None, max_examples=30)
+@given(_known(), st.sampled_from([0.1, 2.0]))
+def test_popularity_is_the_twin_up_to_a_constant_and_its_rates_add_up_to_the_known(case, pseudo_count):
+    data, _ = case
+    known = _sets_of(data)
+    model = _fit(fit_popularity, data, PopularitySettings(pseudo_count=pseudo_count))
+    for name, item in data.space.classes.items():
+        candidates = data.space.decode(name, class_ids(data.space, name))
+        scores = model.scores(name, candidates)
+        assert np.exp(scores).sum() == pytest.approx(len(known[name]), rel=1e-4)
+        n_of_kind = (len(data.space.ions.cations), len(data.space.ions.anions), len(item.stoichiometries.keys))
+        sets = as_sets(data.space, name, candidates)[:200]
+        expected = np.array([naive.popularity_score(one, list(known[name]), n_of_kind, pseudo_count) for one in sets])
+        np.testing.assert_allclose(scores[:200] - scores[0], expected - expected[0], rtol=1e-6, atol=1e-6)
+
+
+def test_candidate_ids_of_another_space_are_refused():
+    space = space_of(FIXED_CASES["two_slots"])
+    n_ions = len(space.ions.labels)
+    for wrong in (-1.0, 0.5, float(space.n_candidates), np.nan):
+        arrays = {"rates": np.zeros((n_ions, n_ions)), "background.first": np.array(1.0), "known.first": np.array([wrong])}
+        with pytest.raises(ArtifactError, match=r"model: parameter 'known.first' should hold candidate_ids of class 'first'; train"):
+            Substitution.restore(arrays, {"n_known": {"first": 1}}, space)
