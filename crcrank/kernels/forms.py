@@ -28,12 +28,13 @@ from typing import Any
 import numpy as np
 from numba.extending import overload
 
-from crcrank.kernels import pairwise
+from crcrank.kernels import multilinear, pairwise
 from crcrank.kernels.jit import kernel
+from crcrank.kernels.multilinear import DiagonalProgram, MultilinearProgram, MultilinearSearch
 from crcrank.kernels.pairwise import BlockArrays, PairwiseProgram
 
 # The float64 programs; a further form extends it by its own type.
-ScoringProgram = PairwiseProgram
+ScoringProgram = PairwiseProgram | MultilinearProgram | DiagonalProgram
 
 
 @kernel
@@ -89,6 +90,28 @@ FORMS: dict[type, ScoringForm] = {
         score_margin=pairwise.score_margin,
         promise=pairwise.promise,
         bound_tile=pairwise.bound_tile,
+    ),
+    MultilinearProgram: ScoringForm(
+        at_anion=multilinear.at_anion,
+        searched=MultilinearSearch,
+        workspace=multilinear.multilinear_workspace,
+        prepare=multilinear.prepare_multilinear,
+        fill_tile=multilinear.fill_multilinear,
+        fill_scores=multilinear.score_multilinear,
+        score_margin=multilinear.multilinear_margin,
+        promise=multilinear.multilinear_promise,
+        bound_tile=multilinear.bound_multilinear,
+    ),
+    DiagonalProgram: ScoringForm(
+        at_anion=multilinear.diagonal_at_anion,
+        searched=DiagonalProgram,
+        workspace=multilinear.diagonal_workspace,
+        prepare=multilinear.prepare_diagonal,
+        fill_tile=multilinear.fill_diagonal,
+        fill_scores=multilinear.score_diagonal,
+        score_margin=multilinear.diagonal_margin,
+        promise=multilinear.diagonal_promise,
+        bound_tile=multilinear.bound_diagonal,
     ),
 }
 

@@ -113,6 +113,8 @@ class _Search:
         self._sizes = space.classes[name].block_size
         self._program, self._form = program, form_of(program)
         self._margin = self._form.score_margin(program, self._blocks.size.shape[1])
+        if not np.isfinite(self._margin):
+            raise ArtifactError(f"the model's scores for class {name!r} are beyond what single precision can hold: train it again")
         self._filter, self._prune = search_filter, prune
         self._allowed_blocks = search_filter.allowed_blocks(space, name)
         self._local = threading.local()

@@ -1,0 +1,425 @@
+"""The multilinear scoring programs: a score is a product of the vectors of all ions, taken with a core tensor.
+
+A block fixes the anion and the stoichiometry, hence a core tensor with one mode per cation; the first cation turns it into a
+smaller one, and so on until a matrix is left, whose product with the vectors of the last two slots is the tile. Where the core
+is diagonal (a CP decomposition), it is a vector all the way. For the decompositions see Kolda and Bader, SIAM Review 51, 455
+(2009), doi:10.1137/07070111X, sections 3 and 4.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from crcrank.kernels.jit import kernel, sum_kernel
+from crcrank.kernels.pairwise import BlockArrays, matrix
+from crcrank.kernels.tile import close_pairs, n_tile_rows, row_slot
+
+# What single precision loses at most in one operation, and to underflow.
+_UNIT, _TINY = 2.0**-23, 2.0**-126
+# Above this, sums of products come too near to what single precision can hold.
+_LARGEST_SCORE = 1e30
+
+
+class MultilinearProgram(NamedTuple):
+    """A Tucker decomposition compiled for one class of n slots. With A anions, C cations, S stoichiometries, P and R factors.
+
+    The score of cations ``c_1 ... c_n`` with anion ``x`` in stoichiometry ``s`` is the sum over ``p_1 ... p_n`` and ``r`` of
+    ``core[x, (p_1 ... p_n), r] ratio[s, r] cation[c_1, p_1] ... cation[c_n, p_n]``.
+
+    Attributes
+    ----------
+    cation
+        (C, P).
+    core
+        The core tensor, multiplied with the vector of each anion, (A, P ** n, R).
+    ratio
+        (S, R); zeros where no known composition has this ratio.
+    """
+
+    cation: np.ndarray
+    core: np.ndarray
+    ratio: np.ndarray
+
+
+class DiagonalProgram(NamedTuple):
+    """A CP decomposition compiled for one class: a score is the sum over F factors of the product of all vectors.
+
+    Attributes
+    ----------
+    cation, anion, ratio
+        (C, F), (A, F), (S, F).
+    """
+
+    cation: np.ndarray
+    anion: np.ndarray
+    ratio: np.ndarray
+
+
+class MultilinearSearch(NamedTuple):
+    """A :class:`MultilinearProgram` in single precision for one anion: (C, P), (P ** n, R), (S, R), and norms of cations (C,)."""
+
+    cation: np.ndarray
+    core: np.ndarray
+    ratio: np.ndarray
+    norm: np.ndarray
+
+
+class MultilinearWorkspace(NamedTuple):
+    """Scratch of one thread, for slots of at most L cations.
+
+    Attributes
+    ----------
+    core
+        Core tensor of the block, (P ** n,).
+    first
+        The same once the first cation is chosen, for each choice; one row if the tile comes first, (L, P ** (n - 1)).
+    inner
+        Matrix of the tile, (P * P,).
+    rows, product
+        Room for the tile, (L * P,), (L * L,).
+    bound, lost
+        Bound on the scores of each row of ``first``, but for the norms of the other cations before the tile, (L,); what they may
+        lose to underflow, (1,).
+    """
+
+    core: np.ndarray
+    first: np.ndarray
+    inner: np.ndarray
+    rows: np.ndarray
+    product: np.ndarray
+    bound: np.ndarray
+    lost: np.ndarray
+
+
+class DiagonalWorkspace(NamedTuple):
+    """Scratch of one thread, for slots of at most L cations.
+
+    Attributes
+    ----------
+    block, prefix
+        Product of the vectors of the block, and of the cations before the tile with it, (F,).
+    largest, lost
+        Largest magnitude of each factor in each slot, (n, F); what scores may lose to underflow, (1,).
+    rows, product
+        Room for the tile, (L * F,), (L * L,).
+    """
+
+    block: np.ndarray
+    prefix: np.ndarray
+    largest: np.ndarray
+    lost: np.ndarray
+    rows: np.ndarray
+    product: np.ndarray
+
+
+def at_anion(program: MultilinearProgram, blocks: BlockArrays, anion: int) -> MultilinearSearch:  # noqa: ARG001
+    """Return the program of an anion in single precision."""
+    cation, core, ratio = (np.ascontiguousarray(array, np.float32) for array in (program.cation, program.core[anion], program.ratio))
+    return MultilinearSearch(cation, core, ratio, np.sqrt((cation.astype(np.float64) ** 2).sum(axis=1)))
+
+
+def multilinear_workspace(program: MultilinearSearch, n_slots: int, largest: int) -> MultilinearWorkspace:
+    """Return scratch for a program."""
+    n_factors = program.cation.shape[1]
+    return MultilinearWorkspace(
+        np.empty(n_factors**n_slots, np.float32),
+        np.empty((largest, n_factors ** max(n_slots - 1, 1)), np.float32),
+        np.empty(n_factors**2, np.float32),
+        np.empty(largest * n_factors, np.float32),
+        np.empty(largest * largest, np.float32),
+        np.empty(largest),
+        np.empty(1),
+    )
+
+
+@kernel
+def _norm(values):
+    total = 0.0
+    for value in values:
+        total += np.float64(value) * np.float64(value)
+    return np.sqrt(total)
+
+
+@kernel
+def _is_zero(values):
+    for value in values:
+        if value != 0:
+            return False
+    return True
+
+
+@kernel
+def _largest_norm(program, blocks, b, slot):
+    largest = 0.0
+    for i in range(blocks.size[b, slot]):
+        largest = max(largest, program.norm[blocks.start[b, slot] + i])
+    return largest
+
+
+@kernel
+def _cations(program, blocks, b, slot):
+    """Return the vectors of a slot's cations, (size, P)."""
+    start = blocks.start[b, slot]
+    return program.cation[start : start + blocks.size[b, slot]]
+
+
+@kernel
+def prepare_multilinear(program, blocks, b, work, tile):  # noqa: ARG001
+    """Fill the core of block ``b``, what each first cation makes of it, and the bounds."""
+    n_slots, n_factors = blocks.size.shape[1], program.cation.shape[1]
+    ratio = program.ratio[blocks.stoichiometry[b]]
+    if _is_zero(ratio):
+        work.core[:] = 0
+    else:
+        np.dot(program.core, ratio, work.core)
+    reach = 1.0 + 2 * _UNIT * (n_slots * (n_factors + 2) + 8)
+    work.lost[0] = _TINY * (n_slots * (n_factors + 2) + 8)
+    for slot in range(n_slots):
+        norm = _largest_norm(program, blocks, b, slot)
+        work.lost[0] *= 1 + np.sqrt(n_factors) * norm
+        if slot >= row_slot(blocks):
+            reach *= norm
+    if n_slots < 3:
+        work.bound[0] = reach * _norm(work.core)
+        return
+    cations = _cations(program, blocks, b, 0)
+    np.dot(cations, matrix(work.core, n_factors, work.first.shape[1]), work.first[: len(cations)])
+    for i in range(len(cations)):
+        work.bound[i] = reach * _norm(work.first[i])
+
+
+@kernel
+def bound_multilinear(program, blocks, b, prefix, work, tile):  # noqa: ARG001
+    """Return a bound on a tile's scores: the product of the norms of all that is multiplied."""
+    a = row_slot(blocks)
+    bound = work.bound[prefix[0] if a > 0 else 0]
+    for slot in range(1, a):
+        bound *= program.norm[blocks.start[b, slot] + prefix[slot]]
+    return bound + work.lost[0]
+
+
+@kernel
+def _inner(program, blocks, b, prefix, work):
+    """Return the matrix of a tile, (P, P)."""
+    n_slots, n_factors = blocks.size.shape[1], program.cation.shape[1]
+    if n_slots == 2:
+        return matrix(work.core, n_factors, n_factors)
+    if n_slots == 3:
+        return matrix(work.first[prefix[0]], n_factors, n_factors)
+    second = program.cation[blocks.start[b, 1] + prefix[1]]
+    np.dot(second, matrix(work.first[prefix[0]], n_factors, n_factors**2), work.inner)
+    return matrix(work.inner, n_factors, n_factors)
+
+
+@kernel
+def _open_scores(blocks, b, tile):
+    """Fill ``left`` and ``right`` with what makes only free cations count; the scores all lie in ``pair``."""
+    a, z = row_slot(blocks), blocks.size.shape[1] - 1
+    for k in range(n_tile_rows(blocks, b)):
+        tile.left[k] = tile.free[a, k] if a >= 0 else 0
+    for j in range(blocks.size[b, z]):
+        tile.right[j] = tile.free[z, j]
+
+
+@kernel
+def _copy(product, tile):
+    n_rows, n_columns = product.shape
+    for k in range(n_rows):
+        for j in range(n_columns):
+            tile.pair[k, j] = product[k, j]
+
+
+@kernel
+def fill_multilinear(program, blocks, b, prefix, work, tile):
+    """Fill a tile by two matrix products."""
+    _open_scores(blocks, b, tile)
+    n_factors = program.cation.shape[1]
+    columns = _cations(program, blocks, b, blocks.size.shape[1] - 1)
+    n_rows, a = n_tile_rows(blocks, b), row_slot(blocks)
+    rows = matrix(work.rows, n_rows, n_factors)
+    if a < 0:
+        rows[0] = work.core
+    else:
+        np.dot(_cations(program, blocks, b, a), _inner(program, blocks, b, prefix, work), rows)
+    product = matrix(work.product, n_rows, len(columns))
+    np.dot(rows, columns.T, product)
+    _copy(product, tile)
+    close_pairs(blocks, b, tile)
+
+
+@sum_kernel
+def _fill_core(core, ratio, out):
+    """Fill ``out`` (P ** n,) with the products of core (P ** n, R) and ratio (R,)."""
+    for p in range(core.shape[0]):
+        total = 0.0
+        for r in range(ratio.size):
+            total += core[p, r] * ratio[r]
+        out[p] = total
+
+
+@sum_kernel
+def _contract(vector, tensor, n_left):
+    """Multiply the first mode of a tensor of ``n_left`` numbers with a vector, in place: its slices add up to the first one."""
+    size = n_left // vector.size
+    for q in range(size):
+        tensor[q] *= vector[0]
+    for p in range(1, vector.size):
+        for q in range(size):
+            tensor[q] += vector[p] * tensor[p * size + q]
+    return size
+
+
+@kernel
+def score_multilinear(program, blocks, candidate_blocks, cations, out):
+    """Fill ``out[c]`` with the score of each candidate; cations (n, n_slots). Candidates of one block should be neighbours."""
+    core = np.empty(program.core.shape[1])
+    tensor = np.empty(program.core.shape[1])
+    last = -1
+    for c in range(cations.shape[0]):
+        b = candidate_blocks[c]
+        if b != last:
+            _fill_core(program.core[blocks.anion[b]], program.ratio[blocks.stoichiometry[b]], core)
+            last = b
+        tensor[:] = core
+        n_left = core.size
+        for slot in range(cations.shape[1]):
+            n_left = _contract(program.cation[cations[c, slot]], tensor, n_left)
+        out[c] = tensor[0]
+
+
+def _norms(array: np.ndarray) -> np.ndarray:
+    return np.asarray(np.sqrt((array**2).sum(axis=-1)))
+
+
+def multilinear_margin(program: MultilinearProgram, n_slots: int) -> float:
+    """Return a bound on the difference between a float32 and a float64 score, infinite where single precision may overflow.
+
+    A sum of ``n`` products is off by at most ``n`` units in the last place of the sum of their absolute values (Higham, Accuracy
+    and Stability of Numerical Algorithms, 2002, section 3.1), which the product of all norms bounds. What underflows is
+    multiplied with what comes later.
+    """
+    n_factors, n_ratio_factors = program.cation.shape[1], program.ratio.shape[1]
+    cation, ratio = float(_norms(program.cation).max()), float(_norms(program.ratio).max())
+    total = float(np.sqrt((program.core**2).sum(axis=(1, 2)).max())) * ratio * cation**n_slots
+    lost = (1 + np.sqrt(n_ratio_factors) * ratio) * (1 + np.sqrt(n_factors) * cation) ** n_slots
+    return _margin(n_ratio_factors + n_slots * (n_factors + 2) + 8, total, float(lost))
+
+
+def _margin(n_operations: int, total: float, lost: float) -> float:
+    return n_operations * (_UNIT * total + _TINY * lost) if max(total, lost) < _LARGEST_SCORE else np.inf
+
+
+def multilinear_promise(program: MultilinearProgram, blocks: BlockArrays) -> np.ndarray:
+    """Return the norm of each block's core tensor, float64 (n_blocks,)."""
+    squares = np.empty((len(program.core), len(program.ratio)))
+    for anion, core in enumerate(program.core):
+        squares[anion] = np.einsum("sr,rt,st->s", program.ratio, core.T @ core, program.ratio, optimize=True)
+    return np.asarray(np.sqrt(np.maximum(squares, 0))[blocks.anion, blocks.stoichiometry])
+
+
+def diagonal_at_anion(program: DiagonalProgram, blocks: BlockArrays, anion: int) -> DiagonalProgram:  # noqa: ARG001
+    """Return the program in single precision."""
+    return DiagonalProgram(*(np.ascontiguousarray(array, np.float32) for array in program))
+
+
+def diagonal_workspace(program: DiagonalProgram, n_slots: int, largest: int) -> DiagonalWorkspace:
+    """Return scratch for a program."""
+    n_factors = program.cation.shape[1]
+    return DiagonalWorkspace(
+        np.empty(n_factors, np.float32),
+        np.empty(n_factors, np.float32),
+        np.empty((n_slots, n_factors), np.float32),
+        np.empty(1),
+        np.empty(largest * n_factors, np.float32),
+        np.empty(largest * largest, np.float32),
+    )
+
+
+@kernel
+def prepare_diagonal(program, blocks, b, work, tile):  # noqa: ARG001
+    """Fill the vector of block ``b``, and the largest magnitude of each factor in each slot."""
+    anion, ratio = program.anion[blocks.anion[b]], program.ratio[blocks.stoichiometry[b]]
+    work.largest[:] = 0
+    for f in range(work.block.size):
+        work.block[f] = anion[f] * ratio[f]
+    for slot in range(blocks.size.shape[1]):
+        for vector in _cations(program, blocks, b, slot):
+            for f in range(vector.size):
+                work.largest[slot, f] = max(work.largest[slot, f], abs(vector[f]))
+    work.lost[0] = 0
+    for f in range(work.block.size):
+        lost = _TINY * (work.block.size + 8)
+        for slot in range(blocks.size.shape[1]):
+            lost *= 1 + work.largest[slot, f]
+        work.lost[0] += lost
+
+
+@kernel
+def _fill_prefix(program, blocks, b, prefix, work):
+    """Fill the product of the vectors of the block and of the cations before the tile."""
+    work.prefix[:] = work.block
+    for slot in range(row_slot(blocks)):
+        vector = program.cation[blocks.start[b, slot] + prefix[slot]]
+        for f in range(vector.size):
+            work.prefix[f] *= vector[f]
+
+
+@kernel
+def bound_diagonal(program, blocks, b, prefix, work, tile):  # noqa: ARG001
+    """Return a bound on a tile's scores: each factor at its largest in the slots of the tile."""
+    _fill_prefix(program, blocks, b, prefix, work)
+    n_slots, bound = blocks.size.shape[1], 0.0
+    for f in range(work.prefix.size):
+        term = np.float64(abs(work.prefix[f]))
+        for slot in range(max(row_slot(blocks), 0), n_slots):
+            term *= work.largest[slot, f]
+        bound += term
+    return bound * (1.0 + 2 * _UNIT * (work.prefix.size + 8)) + work.lost[0]
+
+
+@kernel
+def fill_diagonal(program, blocks, b, prefix, work, tile):
+    """Fill a tile by one matrix product."""
+    _open_scores(blocks, b, tile)
+    _fill_prefix(program, blocks, b, prefix, work)
+    columns = _cations(program, blocks, b, blocks.size.shape[1] - 1)
+    n_rows, a = n_tile_rows(blocks, b), row_slot(blocks)
+    rows = matrix(work.rows, n_rows, work.prefix.size)
+    for k in range(n_rows):
+        rows[k] = work.prefix
+        if a >= 0:
+            rows[k] *= program.cation[blocks.start[b, a] + k]
+    product = matrix(work.product, n_rows, len(columns))
+    np.dot(rows, columns.T, product)
+    _copy(product, tile)
+    close_pairs(blocks, b, tile)
+
+
+@kernel
+def score_diagonal(program, blocks, candidate_blocks, cations, out):
+    """Fill ``out[c]`` with the score of each candidate; cations (n, n_slots)."""
+    for c in range(cations.shape[0]):
+        b = candidate_blocks[c]
+        total = 0.0
+        for f in range(program.cation.shape[1]):
+            term = program.anion[blocks.anion[b], f] * program.ratio[blocks.stoichiometry[b], f]
+            for slot in range(cations.shape[1]):
+                term *= program.cation[cations[c, slot], f]
+            total += term
+        out[c] = total
+
+
+def diagonal_margin(program: DiagonalProgram, n_slots: int) -> float:
+    """Return a bound on the difference between a float32 and a float64 score, infinite where single precision may overflow."""
+    cation, anion, ratio = (np.abs(array).max(axis=0) for array in program)
+    total = float((anion * ratio * cation**n_slots).sum())
+    lost = float(((1 + anion) * (1 + ratio) * (1 + cation) ** n_slots).sum())
+    return _margin(len(cation) + 2 * n_slots + 8, total, lost)
+
+
+def diagonal_promise(program: DiagonalProgram, blocks: BlockArrays) -> np.ndarray:
+    """Return the most that a block's scores can be, float64 (n_blocks,)."""
+    reach = np.abs(program.cation).max(axis=0) ** blocks.size.shape[1]
+    return np.asarray(((np.abs(program.anion) * reach) @ np.abs(program.ratio).T)[blocks.anion, blocks.stoichiometry])
