@@ -196,3 +196,35 @@ def _splitmix(bits):
     bits = (bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
     bits = (bits ^ (bits >> 27)) * 0x94D049BB133111EB % 2**64
     return bits ^ (bits >> 31)
+
+
+def charge_assignments(ions, composition):
+    """Return {ions and amounts of the smallest number of formula units: product of shares} of a composition's neutral assignments.
+
+    Every element has one state, or one element two positive ones; ``ions`` maps (element, oxidation state) to a share.
+    """
+    found = {}
+    for element in (None, *composition):
+        for units in range(1, 13):
+            for split in _splits(ions, composition, element, units):
+                amounts = [n for _, n in split]
+                if sum(state * n for (_, state), n in split) == 0 and (units == 1 or math.gcd(units, *amounts) == 1):
+                    found[frozenset(split)] = math.prod(ions[ion] for ion, _ in split)
+    return found
+
+
+def _splits(ions, composition, mixed, units):
+    """Yield every choice of states for ``units`` formula units, the element ``mixed`` (if any) in two positive ones."""
+    choices = []
+    for element, n in composition.items():
+        states = [ion for ion in ions if ion[0] == element]
+        if element == mixed:
+            positive = sorted(ion for ion in states if ion[1] > 0)
+            pairs = itertools.combinations(positive, 2)
+            choices.append([((low, k), (high, n * units - k)) for low, high in pairs for k in range(1, n * units)])
+        elif mixed is not None or units == 1:
+            choices.append([((ion, n * units),) for ion in states])
+        else:
+            return
+    for chosen in itertools.product(*choices):
+        yield tuple(itertools.chain.from_iterable(chosen))

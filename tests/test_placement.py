@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from small_spaces import FIXED_CASES, as_sets, class_ids, space_of, spaces, table_of
 
+from crcrank.chem.charges import ChargeBalancer
 from crcrank.chem.ions import Ion, read_ion_table
 from crcrank.space.placement import Placer, count_reasons
 from crcrank.space.space import CompositionClass, Space
@@ -66,15 +67,29 @@ def test_the_likelier_of_two_assignments_is_best(space, placer, table):
 @pytest.mark.parametrize(
     ("elements", "amounts", "reason"),
     [
-        (("Fe", "O"), (3, 4), "no neutral assignment of the tabled oxidation states"),
-        (("Bi", "Cl", "O"), (1, 1, 1), "two or more anions"),
-        (("Mo", "O"), (1, 25), "no neutral assignment of the tabled oxidation states"),
+        (("Fe", "O"), (3, 4), "mixed valence: Fe2+ Fe3+"),
+        (("Bi", "Cl", "O"), (1, 1, 1), "two anions: Cl1- O2-"),
+        (("Ba", "O"), (1, 2), "peroxide, superoxide or ozonide (O-O bonds)"),
+        (("Na", "O"), (1, 1), "peroxide, superoxide or ozonide (O-O bonds)"),
+        (("K", "O"), (1, 2), "peroxide, superoxide or ozonide (O-O bonds)"),
+        (("Na", "O", "S"), (1, 4, 1), "too few positive charges (O-O bonds, or hydrogen left out)"),
+        (("N", "Na"), (3, 1), "azide (N3-)"),
+        (("Cs", "I"), (1, 3), "polyhalide: I-I bonds"),
+        (("Ag", "F"), (2, 1), "too many positive charges (metal-metal bonds)"),
+        (("Br", "C", "N"), (1, 1, 1), "cyanide, cyanate or thiocyanate (C-N bonds)"),
+        (("F", "Kr"), (2, 1), "element not in the ion table: Kr"),
+        (("Cl", "H", "N"), (1, 4, 1), "ammonium (NH4+)"),
+        (("H", "Li", "N"), (2, 1, 1), "ammonia, amide or imide (N-H bonds)"),
+        (("Al", "H", "Na"), (1, 4, 1), "hydride (H1-)"),
+        (("H", "La", "Ni"), (6, 1, 5), "hydride (H1-)"),
+        (("Ca", "H", "O"), (1, 2, 2), "hydroxide, hydrate or acid (H1+)"),
+        (("H", "Mg", "N", "O"), (12, 1, 2, 12), "hydroxide, hydrate or acid (H1+)"),
         (("Na", "O", "W"), (2, 25, 8), "coefficient above 20 (ternary)"),
-        (("H", "O"), (2, 1), "element not in the ion table: H"),
+        (("H", "O"), (1, 1), "element not in the ion table: H"),
         (("Al", "Ni"), (1, 1), "no anion (intermetallic)"),
         (("Fe",), (1,), "no anion (intermetallic)"),
-        (("O",), (1,), "1 element: no such class in this space"),
-        (("Al", "K", "O", "Si"), (1, 1, 8, 3), "4 elements: no such class in this space"),
+        (("O",), (1,), "no class of this space holds 1 element"),
+        (("Al", "K", "O", "Si"), (1, 1, 8, 3), "no class of this space holds 4 elements"),
     ],
 )
 def test_what_has_no_place_has_a_reason(placer, elements, amounts, reason):
@@ -91,9 +106,19 @@ def test_classes_that_are_not_asked_for_hold_nothing(placer):
     assert placer.places(compositions, ["ternary"])["ternary"].composition.tolist() == [2]
 
 
-def test_elements_outside_the_table_count_as_one_reason():
+def test_details_after_a_colon_count_as_one_reason():
     outside = {0: "element not in the ion table: H", 1: "element not in the ion table: Xe", 2: "no anion (intermetallic)"}
     assert count_reasons(outside) == {"element not in the ion table": 2, "no anion (intermetallic)": 1}
+
+
+def test_weights_are_shares_of_all_assignments(placer, table):
+    elements, amounts = ("Fe", "O", "Ti"), (1, 3, 1)
+    placements = placer.place([(elements, amounts)])[0]["ternary"].likeliest_first()
+    weights = placer.weights(elements, amounts, placements.frequency)
+    everything = ChargeBalancer(table).assignments(elements, amounts)
+    assert weights.tolist() == sorted(weights.tolist(), reverse=True)
+    assert weights[0] == pytest.approx(everything[0].frequency / sum(item.frequency for item in everything))
+    assert 0 < weights.sum() < 1, "mixed valence is possible too"
 
 
 def test_reasons_are_counted_most_frequent_first():

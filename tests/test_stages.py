@@ -63,10 +63,10 @@ def test_encode_places_or_names_the_reason(done, settings, tmp_path):
     assert {row["formula"] for row in known} == {row["formula"] for row in encoded} | {row["formula"] for row in outside}
     assert (summary.n_in, summary.n_encoded, summary.n_outside) == (len(known), len(encoded), len(outside))
     assert {row["formula"]: row["reason"] for row in outside} == {
-        "BaClFeO": "4 elements: no such class in this space",
+        "BaClFeO": "no class of this space holds 4 elements",
         "CNaO3": "element not in the ion table: C",
         "FeTi": "no anion (intermetallic)",
-        "Na4O": "no neutral assignment of the tabled oxidation states",
+        "Na4O": "too many positive charges (metal-metal bonds)",
     }
     assert sum(summary.reasons.values()) == len(outside)
     assert sum(summary.classes.values()) == len(encoded)

@@ -34,6 +34,8 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("ions", _texts),
             ("coefficients", _counts),
             ("n_assignments", pa.int32()),
+            ("candidate_ids", pa.list_(pa.int64())),
+            ("weights", pa.list_(pa.float64())),
         ]
     ),
     "outside": pa.schema([("formula", _text), ("n_elements", pa.int32()), ("reason", _text)]),

@@ -70,10 +70,10 @@ class IonTable:
         Returns
         -------
         float
-            Its count divided by the sum over the table's ions of the same element and role, in 0..1; equal shares where all of
-            these counts are zero.
+            Its count divided by the sum over the table's ions of the same element, in 0..1; equal shares where all of these counts
+            are zero.
         """
-        peers = [peer for peer in (self.cations if ion.oxidation_state > 0 else self.anions) if peer.element == ion.element]
+        peers = [peer for peer in (*self.cations, *self.anions) if peer.element == ion.element]
         total = sum(self.icsd_counts[peer] for peer in peers)
         return self.icsd_counts[ion] / total if total else 1 / len(peers)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crcrank.chem.bonding import Recogniser
 from crcrank.chem.ions import Ion, IonTable
 from crcrank.space.space import Candidates, Space
 
@@ -33,12 +34,18 @@ class Placements:
     candidate_id: np.ndarray
     frequency: np.ndarray
 
+    def likeliest_first(self) -> Placements:
+        """Return the rows of each composition by descending frequency; of equals, the lowest candidate_id first."""
+        return _taken(self, np.lexsort((self.candidate_id, -self.frequency, self.composition)))
+
     def best(self) -> Placements:
         """Keep for each composition the likeliest assignment; of equals, the one with the lowest candidate_id."""
-        order = np.lexsort((self.candidate_id, -self.frequency, self.composition))
-        first = np.unique(self.composition[order], return_index=True)[1]
-        rows = order[first]
-        return Placements(self.composition[rows], self.candidate_id[rows], self.frequency[rows])
+        ordered = self.likeliest_first()
+        return _taken(ordered, np.unique(ordered.composition, return_index=True)[1])
+
+
+def _taken(placements: Placements, rows: np.ndarray) -> Placements:
+    return Placements(placements.composition[rows], placements.candidate_id[rows], placements.frequency[rows])
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,7 @@ class Placer:
         self._cation_index = {ion: i for i, ion in enumerate(ions.cations)}
         self._anion_index = {ion: i for i, ion in enumerate(ions.anions)}
         self._group = {ion: int(np.flatnonzero(ions.group_charge == ion.oxidation_state)[0]) for ion in ions.cations}
+        self._recogniser = Recogniser(table)
         self._frequency = {ion: table.frequency(ion) for ion in (*ions.cations, *ions.anions)}
         self._class_by_n = {item.composition_class.n_cations + 1: name for name, item in space.classes.items()}
 
@@ -118,6 +126,11 @@ class Placer:
                     if charge == -anion.oxidation_state * amount:
                         yield _Assignment(tuple((ion, n) for _, ion, n in states), anion, amount)
 
+    def weights(self, elements: Sequence[str], amounts: Sequence[int], frequencies: np.ndarray) -> np.ndarray:
+        """Return frequencies of a composition's placements as shares of all its assignments, in the space or not, float64 (n,)."""
+        total = sum(item.frequency for item in self._recogniser.balancer.assignments(elements, amounts))
+        return np.asarray(frequencies / total)
+
     def _located(self, name: str, items: list[tuple[int, _Assignment]]) -> Placements:
         item = self._space.classes[name].composition_class
         items = [pair for pair in items if max(pair[1].anion_coefficient, *(n for _, n in pair[1].cations)) <= item.max_coefficient]
@@ -138,24 +151,30 @@ class Placer:
         return value
 
     def _reason(self, elements: Sequence[str], amounts: Sequence[int], classes: Collection[str]) -> str:
-        name = self._class_by_n.get(len(elements))
+        return self._ionless(elements, amounts) or self._classless(elements, amounts, classes) or self._recogniser.reason(elements, amounts)
+
+    def _ionless(self, elements: Sequence[str], amounts: Sequence[int]) -> str | None:
+        """Return why the ion table has no ions for a composition, None if it has."""
         unknown = [e for e in elements if e not in self._states and e not in self._anions]
         if unknown:
-            return f"{_NOT_TABLED}: {unknown[0]}"
-        if not any(e in self._anions for e in elements):
-            return "no anion (intermetallic)"
+            hydrogen = self._recogniser.hydrogen(elements, amounts) if unknown == ["H"] else None
+            return hydrogen or f"{_NOT_TABLED}: {unknown[0]}"
+        return None if any(e in self._anions for e in elements) else "no anion (intermetallic)"
+
+    def _classless(self, elements: Sequence[str], amounts: Sequence[int], classes: Collection[str]) -> str | None:
+        """Return why no class takes a composition of tabled elements, None if that depends on its charges."""
+        name = self._class_by_n.get(len(elements))
         if name is None:
-            return f"{len(elements)} {'element' if len(elements) == 1 else 'elements'}: no such class in this space"
+            return f"no class of this space holds {len(elements)} {'element' if len(elements) == 1 else 'elements'}"
         if name not in classes:
             return f"class not asked for ({name})"
         if next(self._assignments(elements, amounts), None) is not None:
             limit = self._space.classes[name].composition_class.max_coefficient
             return f"coefficient above {limit} ({name})"
-        several = sum(e in self._anions for e in elements) > 1
-        return "two or more anions" if several else "no neutral assignment of the tabled oxidation states"
+        return None
 
 
 def count_reasons(outside: dict[int, str]) -> dict[str, int]:
-    """Return how many compositions lie outside for each reason, most frequent first; elements not in the ion table count as one."""
-    counts = Counter(_NOT_TABLED if reason.startswith(_NOT_TABLED) else reason for reason in outside.values())
+    """Return how many compositions lie outside for each reason, most frequent first; details after a colon do not count."""
+    counts = Counter(reason.partition(": ")[0] for reason in outside.values())
     return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from crcrank.artifacts.schemas import SCHEMAS
 from crcrank.artifacts.store import Provenance, hold_output, read_artifact, sibling, write_artifact
 from crcrank.config import Settings
 from crcrank.errors import InputDataError
 from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.space.placement import Placements, Placer, count_reasons
 from crcrank.space.space import Space
-from crcrank.stages.common import candidate_columns, chosen_classes, load_space, read_compositions, replacing_all
+from crcrank.stages.common import Compositions, candidate_columns, chosen_classes, load_space, read_compositions, replacing_all
 
 _log = logging.getLogger(__name__)
 
@@ -63,8 +64,9 @@ def run_encode(
 ) -> EncodeSummary:
     """Write the candidate of each known composition; beside it, the compositions outside the space.
 
-    Of several ion assignments the likeliest is taken, by the frequency of the oxidation states in the ICSD. Both artifacts are
-    written, or neither.
+    Of several ion assignments the likeliest is taken, by the frequency of the oxidation states in the ICSD; all of them are kept
+    with their weights: shares among all assignments of the composition, those that the space does not hold included. Both artifacts
+    are written, or neither.
 
     Parameters
     ----------
@@ -91,7 +93,8 @@ def run_encode(
         provenance = encode_provenance(known, settings=settings, space=space, classes=classes)
         chosen: list[str] = provenance.config["classes"]
         progress.start("encode", table.num_rows, "compositions")
-        placements, reasons = Placer(space, ions).place(read_compositions(table), chosen)
+        placer, compositions = Placer(space, ions), read_compositions(table)
+        placements, reasons = placer.place(compositions, chosen)
         progress.advance(table.num_rows)
         counts = {name: len(np.unique(item.composition)) for name, item in placements.items()}
         summary = EncodeSummary(
@@ -105,16 +108,16 @@ def run_encode(
         provenance = replace(provenance, extra=facts)
         formulas = table["formula"].to_pylist()
         with replacing_all(out, summary.outside) as (encoded_path, outside_path):
-            write_artifact(encoded_path, "encoded", _encoded_columns(space, placements, formulas), provenance)
+            write_artifact(encoded_path, "encoded", _encoded_columns(space, placer, placements, compositions, formulas), provenance)
             write_artifact(outside_path, "outside", _outside_columns(reasons, formulas, table["n_elements"].to_pylist()), provenance)
     _log.debug("%s: %d of %d compositions lie in the space", out, summary.n_encoded, summary.n_in)
     return summary
 
 
-def _encoded_columns(space: Space, placements: dict[str, Placements], formulas: Sequence[str]) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = {
-        name: [] for name in ("formula", "composition_class", "candidate_id", "ions", "coefficients", "n_assignments")
-    }
+def _encoded_columns(
+    space: Space, placer: Placer, placements: dict[str, Placements], compositions: Compositions, formulas: Sequence[str]
+) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {name: [] for name in SCHEMAS["encoded"].names}
     for name, item in placements.items():
         best = item.best()
         described = candidate_columns(space, name, space.decode(name, best.candidate_id))
@@ -123,8 +126,20 @@ def _encoded_columns(space: Space, placements: dict[str, Placements], formulas: 
         columns["candidate_id"] += best.candidate_id.tolist()
         columns["ions"] += described["ions"]
         columns["coefficients"] += described["coefficients"]
-        columns["n_assignments"] += np.unique(item.composition, return_counts=True)[1].tolist()
+        for ids, weights in _alternatives(placer, item, compositions):
+            columns["n_assignments"].append(len(ids))
+            columns["candidate_ids"].append(ids)
+            columns["weights"].append(weights)
     return columns
+
+
+def _alternatives(placer: Placer, placements: Placements, compositions: Compositions) -> Iterator[tuple[list[int], list[float]]]:
+    """Yield the candidate_ids of each composition, likeliest first, and their weights."""
+    ordered = placements.likeliest_first()
+    indices, first = np.unique(ordered.composition, return_index=True)
+    for i, ids, frequencies in zip(indices, np.split(ordered.candidate_id, first[1:]), np.split(ordered.frequency, first[1:]), strict=True):
+        elements, amounts = compositions[i]
+        yield ids.tolist(), placer.weights(elements, amounts, frequencies).tolist()
 
 
 def _outside_columns(reasons: dict[int, str], formulas: Sequence[str], n_elements: Sequence[int]) -> dict[str, list[Any]]:
