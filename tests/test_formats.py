@@ -1,14 +1,26 @@
 """Every format as users meet it: the files in tests/data, written by hand in each layout, and what must come out of them."""
 
+import bz2
+import gzip
 import io
+import json
+import lzma
+import os
+import re
 import runpy
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from crcrank.errors import ConfigError
+from crcrank.errors import ConfigError, InputDataError
+from crcrank.sources import blocks, containers, documents, opening, registry
 from crcrank.sources.containers import UNUSABLE_FILE
 from crcrank.sources.records import RawRecord, ReadOptions
 from crcrank.sources.registry import FORMATS, Reading, detect_format, read_source
@@ -290,3 +302,183 @@ def test_what_systems_leave_behind_is_passed_over(tmp_path: Path) -> None:
         (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "folder" / name).write_bytes(content)
     assert [record.text for record in read(tmp_path / "folder")] == ["NaCl"]
+
+
+# ---- what is bounded ----
+
+
+def refused(path: Path, message: str, format: str | None = None) -> None:  # noqa: A002
+    with pytest.raises(InputDataError, match=message) as caught:
+        read(path, format)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+@pytest.fixture
+def small_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "_ALWAYS_UNPACKED", 1 << 20)
+
+
+@pytest.mark.usefixtures("small_budget")
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bz2.compress])
+def test_a_packed_bomb_is_refused(tmp_path: Path, pack) -> None:
+    (tmp_path / "bomb").write_bytes(pack(b"NaCl\n" * 4_000_000))
+    refused(tmp_path / "bomb", "unpacks to more than 200 times its size; is it a zip bomb?")
+
+
+@pytest.mark.usefixtures("small_budget")
+def test_a_bomb_in_an_archive_is_refused_and_beside_other_files_reported(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    bomb = zipped(folder / "bomb.zip", {"a.txt": b"NaCl\n", "b.txt": b"\n" * 20_000_000})
+    refused(bomb, "unpacks to more than 200 times its size")
+    refused(tarred(tmp_path / "bomb.tar", {"b.txt": b"\n" * 20_000_000}, "xz"), "unpacks to more than 200 times its size")
+    zipped(folder / "outer.zip", {"bomb.zip": bomb.read_bytes(), "c.txt": b"KBr\n"})
+    (folder / "d.txt").write_text("LiF\n")
+    found = read(folder)
+    assert [record.text for record in found if record.problem is None] == ["NaCl", "LiF", "NaCl", "KBr"]
+    problems = [(record.source, record.text) for record in found if record.problem == UNUSABLE_FILE]
+    assert [name for name, _ in problems] == [str(bomb), str(folder / "outer.zip/bomb.zip")]
+    assert all("unpacks to more than 200 times its size" in text for _, text in problems)
+
+
+@pytest.mark.parametrize("format", ["plain", "table", "kyoto", "icdd", "jsonl"])
+def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str) -> None:  # noqa: A002
+    monkeypatch.setattr(opening, "MAX_LINE_LENGTH", 100_000)
+    (tmp_path / "long").write_text('{"formula": "NaCl"}\n' + "NaCl " * 40_000)
+    refused(tmp_path / "long", "line 2: longer than" if format != "table" else "no formula column", format)
+    (tmp_path / "long").write_text("formula,id\n" + "NaCl " * 40_000)
+    refused(tmp_path / "long", "line 2: longer than" if format != "jsonl" else "damaged JSON", format)
+
+
+def test_a_document_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "_MAX_DOCUMENT", 100_000)
+    (tmp_path / "long.json").write_text('[{"formula": "NaCl"}, {"formula": "' + "Na" * 3_000_000)
+    refused(tmp_path / "long.json", "damaged JSON .no value within")
+
+
+def test_a_block_without_end_is_damaged_and_the_next_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "_MAX_BLOCK_LENGTH", 100_000)
+    block = "data_{}\n_cell_length_a 1\n_chemical_formula_sum 'Na Cl'\n"
+    (tmp_path / "long.cif").write_text(block.format("a") + "loop_\n_x\n_y\n1\n" + "1 2\n" * 50_000 + block.format("b"))
+    assert [(record.text, record.problem) for record in read(tmp_path / "long.cif")] == [("data_a", "damaged CIF block"), ("Na Cl", None)]
+
+
+def test_archives_too_deep_are_reported(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "0.zip", {"a.txt": b"NaCl\n"})
+    for depth in range(1, 5):
+        path = zipped(tmp_path / f"{depth}.zip", {f"{depth - 1}.zip": path.read_bytes(), "b.txt": b"KBr\n"})
+    found = read(path)
+    assert [record.text for record in found] == ["archives within archives, more than 3 deep", "KBr", "KBr", "KBr", "KBr"]
+
+
+# ---- files that cannot be used ----
+
+
+def test_archives_that_cannot_be_read(tmp_path: Path) -> None:
+    good = zipped(tmp_path / "good.zip", contents()).read_bytes()
+    (tmp_path / "cut.zip").write_bytes(good[:-30])
+    refused(tmp_path / "cut.zip", "a damaged or truncated file")
+    whole = tarred(tmp_path / "good.tar", contents(), "gz").read_bytes()
+    (tmp_path / "cut.tar.gz").write_bytes(whole[: len(whole) // 2])
+    refused(tmp_path / "cut.tar.gz", "a damaged or truncated file")
+    refused(
+        zipped(tmp_path / "book.xlsx", {"[Content_Types].xml": b"<xml/>", "xl/workbook.xml": b"<xml/>"}), "an Excel workbook or another"
+    )
+    refused(zipped(tmp_path / "none.zip", {".hidden": b"NaCl"}), "holds no files")
+    refused(zipped(tmp_path / "bad.zip", {"a.bin": b"\0\1\2", "b.bin": b""}), "none of its files can be used, 2 tried; the last: .*b.bin")
+
+
+def test_a_damaged_member_costs_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name in ("a.txt", "b.txt", "c.txt"):
+            archive.writestr(name, "NaCl\n" * 50 + name)
+    path.write_bytes(path.read_bytes().replace(b"NaCl\nb.txt", b"NaBr\nb.txt"))
+    found = read(path)
+    assert {record.source.rsplit("/")[-1] for record in found if record.problem is None} == {"a.txt", "c.txt"}
+    (problem,) = (record for record in found if record.problem == UNUSABLE_FILE)
+    assert "a damaged or truncated file (Bad CRC-32" in problem.text
+
+
+def test_a_password_is_reported(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "secret.zip", {"a.txt": b"NaCl\n", "b.txt": b"KBr\n"})
+    content = bytearray(path.read_bytes())
+    for magic, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(magic) + offset] |= 1
+    path.write_bytes(content)
+    assert [(record.text, record.problem) for record in read(path)] == [("protected by a password", UNUSABLE_FILE), ("KBr", None)]
+
+
+def test_what_is_no_file_is_reported_and_links_out_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("NaCl\n")
+    (tmp_path / "b.txt").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "c.txt")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    assert [(record.text, record.problem) for record in read(tmp_path)] == [
+        ("NaCl", None),
+        ("neither a file nor a folder", UNUSABLE_FILE),
+    ]
+
+
+def test_candidates_are_not_taken_for_real_compositions(tmp_path: Path) -> None:
+    (tmp_path / "ranking.csv").write_text("rank,formula,score,candidate_id\n1,NaCl,0.5,7\n")
+    refused(tmp_path / "ranking.csv", "candidates of crcrank, not real compositions")
+    pq.write_table(pa.table({"formula": ["NaCl"], "candidate_id": [7]}), tmp_path / "candidates.parquet")
+    refused(tmp_path / "candidates.parquet", "candidates of crcrank, not real compositions")
+
+
+def test_large_members_and_long_files_are_read_as_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(containers, "_KEPT_IN_MEMORY", 100)
+    monkeypatch.setattr(opening, "_SPOOLED_BYTES", 1_000)
+    monkeypatch.setattr(registry, "_MAX_RECORDS_HELD", 10)
+    files = {"a.txt": b"NaCl\n" * 500, "b.txt": b"KBr\n", "c.txt": b"LiF\n" * 300, "d.txt": b"CsI\n" * 30}
+    expected = ["NaCl"] * 500 + ["KBr"] + ["LiF"] * 300 + ["CsI"] * 30
+    packed = [zipped(tmp_path / "a.zip", files), tarred(tmp_path / "a.tar", files, "gz")]
+    for path in packed:
+        assert [record.text for record in read(path)] == expected
+    for name, content in files.items():
+        (tmp_path / "folder" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "folder" / name).write_bytes(content)
+    assert [record.text for record in read(tmp_path / "folder")] == expected
+    assert not list(Path(tempfile.gettempdir()).glob("crcrank-*"))
+
+
+# ---- JSON as a stream ----
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+)
+rows = st.lists(st.dictionaries(st.text("abc", min_size=1, max_size=3), values, min_size=1, max_size=3), min_size=1, max_size=8)
+
+
+@settings(deadline=None)
+@given(rows=rows, indent=st.sampled_from([None, 1]), key=st.sampled_from(["", "data", "response"]), block=st.integers(1, 40))
+def test_documents_are_those_that_json_reads(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict], indent: int | None, key: str, block: int
+) -> None:
+    path = tmp_path_factory.mktemp("json") / "input.json"
+    whole = {"meta": {"n": 1}, key: rows, "links": {"next": None}} if key else rows
+    path.write_text(json.dumps(whole, indent=indent))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(documents, "_BLOCK", block)
+        found = list(documents.documents(opening.open_source(path)))
+    assert [document.content for document in found] == rows
+    assert [document.line for document in found] == list(range(1, len(rows) + 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('[{"formula": "NaCl"} {"formula": "KBr"}]', "wanted , or ]"),
+        ('[{"formula": "NaCl"},', "Expecting value"),
+        ('{"data": [{"formula": "NaCl"}], "links" 3}', "wanted :"),
+        ('{"data": [{"formula": "NaCl"}] 3}', "wanted , or }"),
+        ('[{"formula": "NaCl"}] 3', "wanted an object or an array"),
+        ('[{"formula": "NaCl"}, ' + "[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_a_damaged_array_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    refused(tmp_path / "a.json", rf"damaged JSON \({re.escape(reason)}", "jsonl")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from io import TextIOWrapper
 from typing import Any
 
 from crcrank.sources.columns import year_of
-from crcrank.sources.opening import Source
+from crcrank.sources.opening import Source, repaired
 from crcrank.sources.records import RawRecord
 
 DAMAGED = "damaged CIF block"
@@ -21,7 +22,9 @@ _METHOD_TAGS = ("_cod_struct_determination_method", "_cod_structure_determinatio
 _ERROR_TAGS = ("_cod_error_flag", "_cod_entry.error_flag")
 _STRUCTURE_TAGS = ("_cell_length_a", "_cell.length_a", "_atom_site_label", "_atom_site_fract_x")
 _HEADER = re.compile(r"[ \t]*data_(\S*)", re.IGNORECASE)
-_LONE_HEADER = re.compile(r"[ \t]*data_\S+\s*", re.IGNORECASE)
+_LONE_HEADER = re.compile(r"^[ \t]*data_\S+[ \t]*$", re.IGNORECASE | re.MULTILINE)
+_MARK = re.compile(r"^(?:;|[ \t]*[Dd][Aa][Tt][Aa]_)", re.MULTILINE)
+_PORTION = 1 << 20
 _MAX_BLOCK_LENGTH = 64 << 20
 _MISSING = {"", "?", "."}
 _LOOKED_AT = re.compile(rb"^[ \t]*data_\S*[ \t]*(?:#.*)?\r?$", re.IGNORECASE | re.MULTILINE)
@@ -84,42 +87,88 @@ def looks_like_cif(source: Source) -> bool:
 
 def blocks(source: Source, advance: Callable[[int], None] | None = None) -> Iterator[Block]:
     """Yield the data blocks of a file."""
-    for line, lines in _pieces(source.lines(advance)):
-        yield from _parsed(line, lines)
+    with source.text(advance, newline=None) as text:
+        for line, piece in _pieces(_whole_lines(text)):
+            if len(piece) <= _MAX_BLOCK_LENGTH:
+                yield from _parsed(line, piece)
+            else:
+                yield _damaged(line, piece)
 
 
-def _pieces(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-    """Yield the lines of each block with the number of the first; ``data_`` within a text field begins none."""
-    piece: list[str] = []
-    first = length = 0
-    is_in_text = False
-    for number, line in enumerate(lines, start=1):
-        if line.startswith(";"):
-            is_in_text = not is_in_text
-        if not is_in_text and _HEADER.match(line):
-            if piece:
-                yield first, piece
-            piece, first, length = [], number, 0
-        length += len(line)
-        if first and length <= _MAX_BLOCK_LENGTH:
-            piece.append(line)
-    if piece:
-        yield first, piece
+def _whole_lines(text: TextIOWrapper) -> Iterator[str]:
+    """Yield a text in portions that end with a line, or, where a line is longer than a portion, in it."""
+    rest = ""
+    while portion := text.read(_PORTION):
+        end = portion.rfind("\n") + 1
+        if end:
+            yield repaired(rest + portion[:end])
+            rest = portion[end:]
+        else:
+            yield repaired(rest + portion)
+            rest = ""
+    yield repaired(rest)
 
 
-def _parsed(line: int, lines: Sequence[str], *, again: bool = True) -> Iterator[Block]:
+def _pieces(portions: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Yield the text of each block with the number of its first line; ``data_`` within a text field begins none."""
+    splitter = _Splitter()
+    for portion in portions:
+        yield from splitter.feed(portion)
+    yield from splitter.take()
+
+
+def _damaged(line: int, text: str) -> Block:
+    header = _HEADER.match(text)
+    return Block(line, header[1] if header else "", None)
+
+
+class _Splitter:
+    """The block that is being read."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._length = 0
+        self._begins = 0  # its first line, 0 before the first block
+        self._line = 1
+        self._is_in_text = False
+
+    def feed(self, portion: str) -> Iterator[tuple[int, str]]:
+        """Take in whole lines; yield the blocks that end there."""
+        start = 0
+        for match in _MARK.finditer(portion):
+            if portion[match.start()] == ";":
+                self._is_in_text = not self._is_in_text
+            elif not self._is_in_text:
+                self._add(portion[start : match.start()])
+                yield from self.take()
+                start, self._begins = match.start(), self._line
+        self._add(portion[start:])
+
+    def take(self) -> Iterator[tuple[int, str]]:
+        """Yield what was read of the current block."""
+        if self._parts:
+            yield self._begins, "".join(self._parts)
+        self._parts, self._length = [], 0
+
+    def _add(self, text: str) -> None:
+        self._line += text.count("\n")
+        if text and self._begins and self._length <= _MAX_BLOCK_LENGTH:
+            self._parts.append(text)
+        self._length += len(text)
+
+
+def _parsed(line: int, text: str, *, again: bool = True) -> Iterator[Block]:
     """Yield a block, or, if it is damaged, the blocks that an open text field may have swallowed."""
     from gemmi import cif
 
     try:
-        document = cif.read_string("".join(lines).replace("\r\n", "\n").replace("\r", "\n"), 0)
+        document = cif.read_string(text, 0)
     except (ValueError, RuntimeError):
-        starts = [i for i, text in enumerate(lines) if i == 0 or _LONE_HEADER.fullmatch(text)]
+        starts = sorted({0, *(match.start() for match in _LONE_HEADER.finditer(text))})
         if not again or len(starts) < 2:
-            header = _HEADER.match(lines[0])
-            yield Block(line, header[1] if header else "", None)
+            yield _damaged(line, text)
             return
-        for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
-            yield from _parsed(line + start, lines[start:end], again=False)
+        for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+            yield from _parsed(line + text.count("\n", 0, start), text[start:end], again=False)
     else:
         yield from (Block(line, content.name.strip(), content) for content in document)

@@ -233,7 +233,7 @@ class _Scanner:
 
     def _fill(self, wanted: int = _BLOCK) -> bool:
         block = self._text.read(wanted)
-        self._buffer = self._buffer[self._at :] + (block if block.isascii() else repaired(block))
+        self._buffer = self._buffer[self._at :] + repaired(block)
         self._at = 0
         return bool(block)
 

@@ -19,12 +19,12 @@ ABOUT = About(
 
 _ID_TAG = "_database_code_ICSD"
 _NAME = re.compile(r"(\d+)-ICSD")
-_LOOKED_AT = re.compile(rb"^data_\d+-ICSD\b|^_database_code_ICSD\s", re.IGNORECASE | re.MULTILINE)
+_LOOKED_AT = re.compile(rb"^data_\d+-ICSD\b|^_database_code_ICSD\s", re.MULTILINE)
 
 
 def recognises(source: Source) -> bool:
     """Say whether the first block carries an ICSD number."""
-    return _LOOKED_AT.search(source.head) is not None and looks_like_cif(source)
+    return b"ICSD" in source.head and _LOOKED_AT.search(source.head) is not None and looks_like_cif(source)
 
 
 def read(source: Source, options: ReadOptions, advance: Callable[[int], None] | None = None) -> Iterator[RawRecord]:  # noqa: ARG001

@@ -64,9 +64,9 @@ class Budget:
         InputDataError
             If they are more than any list of formulas would unpack to.
         """
-        self._left -= n_bytes
-        if self._left < 0:
+        if n_bytes > self._left:
             raise InputDataError(f"unpacks to more than {_MAX_UNPACKING} times its size; is it a zip bomb?")
+        self._left -= n_bytes
 
 
 @dataclass(frozen=True)
@@ -135,11 +135,13 @@ class Source:
                 number += 1
                 if len(line) == MAX_LINE_LENGTH:
                     raise InputDataError(f"{self.name}: line {number}: longer than {MAX_LINE_LENGTH >> 20} million characters")
-                yield line if line.isascii() else repaired(line)
+                yield repaired(line)
 
     @contextmanager
-    def text(self, advance: Callable[[int], None] | None = None) -> Iterator[io.TextIOWrapper]:
-        """Open for reading characters; what is no UTF-8 comes as surrogates, which ``repaired`` reads as Latin-1.
+    def text(self, advance: Callable[[int], None] | None = None, newline: str | None = "") -> Iterator[io.TextIOWrapper]:
+        r"""Open for reading characters; what is no UTF-8 comes as surrogates, which ``repaired`` reads as Latin-1.
+
+        With ``newline=None`` every line ends in ``\n``.
 
         Raises
         ------
@@ -147,7 +149,7 @@ class Source:
             If the file is binary.
         """
         encoding = self._encoding()
-        with self.open(advance) as file, io.TextIOWrapper(cast("Any", file), encoding, errors="surrogateescape", newline="") as text:
+        with self.open(advance) as file, io.TextIOWrapper(cast("Any", file), encoding, errors="surrogateescape", newline=newline) as text:
             yield text
 
     def _encoding(self) -> str:
@@ -292,6 +294,8 @@ def read_errors(name: str) -> Iterator[None]:
 
 def repaired(text: str) -> str:
     """Return a text with bytes that were no UTF-8 read as Latin-1."""
+    if text.isascii():
+        return text
     data = text.encode("utf-8", "surrogateescape")
     try:
         return data.decode("utf-8")

@@ -21,7 +21,7 @@ ABOUT = About(
     rejects="damaged blocks; decimals (disorder)",
 )
 
-_BLOCK = re.compile(rb"^\s*data_sm_", re.IGNORECASE | re.MULTILINE)
+_BLOCK = re.compile(rb"^[ \t]*data_sm_", re.MULTILINE)
 _ENTRY = re.compile(r"sd_?(\d{6,8})", re.IGNORECASE)
 _LIST_LINE = re.compile(
     r"\s*(?:(?P<before>sd_?\d{6,8})[\s,;|]+(?P<formula>[^,;|\t]+)|(?P<first>[^,;|\t]+?)[\s,;|]+(?P<after>sd_?\d{6,8}))", re.IGNORECASE
@@ -33,7 +33,7 @@ _LABELS = ("_sm_phase_labels",)
 def recognises(source: Source) -> bool:
     """Say whether blocks are named as SpringerMaterials names them, or lines begin with its numbers."""
     if looks_like_cif(source):
-        return _BLOCK.search(source.head) is not None
+        return b"data_sm_" in source.head and _BLOCK.search(source.head) is not None
     lines = first_lines(source)
     return bool(lines) and sum(_LIST_LINE.match(line) is not None for line in lines) * 2 > len(lines)
 
