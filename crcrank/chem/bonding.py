@@ -72,9 +72,9 @@ class Recogniser:
         if "C" in amount_by_element and amount_by_element.get("N") == amount_by_element["C"]:
             return CYANIDE
         for find in (self.balancer.plain, self.balancer.mixed):
-            found = find(elements, amounts)
-            if found:
-                return _kind(found[0])
+            kinds = filter(None, map(kind_of, find(elements, amounts)))
+            if kind := next(kinds, None):
+                return kind
         return self._bonds(amount_by_element)
 
     def _bonds(self, amount_by_element: Mapping[str, int]) -> str:
@@ -92,10 +92,11 @@ class Recogniser:
         return NOT_NEUTRAL
 
 
-def _kind(assignment: Assignment) -> str:
+def kind_of(assignment: Assignment) -> str | None:
+    """Return what sets an assignment apart from one anion and cations in one state each, None if nothing does."""
     anions = " ".join(ion.label for ion, _ in assignment.ions if ion.oxidation_state < 0)
     mixed = " ".join(ion.label for ion in assignment.mixed)
     several = f"{_NUMBERS.get(assignment.n_anions, 'four or more')} anions"
-    if not mixed:
-        return f"{several}: {anions}"
-    return f"mixed valence: {mixed}" if assignment.n_anions == 1 else f"{several}, mixed valence: {anions}, {mixed}"
+    if assignment.n_anions == 1:
+        return f"mixed valence: {mixed}" if mixed else None
+    return f"{several}, mixed valence: {anions}, {mixed}" if mixed else f"{several}: {anions}"

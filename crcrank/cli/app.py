@@ -92,7 +92,9 @@ def _print_formats(asked: bool) -> None:
 def _ingest(
     common: Common,
     *,
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Files, folders or archives of formulas; - reads stdin.")],
+    sources: Annotated[
+        list[str] | None, typer.Argument(metavar="SOURCE", help="Files, folders or archives of formulas; - reads stdin.")
+    ] = None,
     out: Out = Path("known.parquet"),
     format: Annotated[str | None, typer.Option(metavar="NAME", help="Format of the files; detected if left out.")] = None,  # noqa: A002
     formula_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the formulas.")] = None,
@@ -102,6 +104,9 @@ def _ingest(
     include_theoretical: Annotated[
         bool, typer.Option("--include-theoretical", help="Keep entries that their source calls calculated only.")
     ] = False,
+    explain: Annotated[
+        str | None, typer.Option(metavar="FORMULA", help="Say how this formula is read, charged and placed, and read no files.")
+    ] = None,
     list_formats: Annotated[  # noqa: ARG001  (its callback does all)
         bool, typer.Option("--list-formats", callback=_print_formats, is_eager=True, help="Print what is read of each format.")
     ] = False,
@@ -112,9 +117,12 @@ def _ingest(
 
     Example: crcrank ingest my_list.csv -o known.parquet
     """
-    from crcrank.cli.ingesting import show_ingest
+    from crcrank.cli.ingesting import check_sources, show_explanation, show_ingest
     from crcrank.stages.ingest import run_ingest
 
+    if explain is not None:
+        show_explanation(common, explain)
+        return
     given = {
         "format": format,
         "formula_column": formula_column,
@@ -126,7 +134,7 @@ def _ingest(
     if include_theoretical:
         options["rules"] = options["rules"].model_copy(update={"experimental_only": False})
     with common.progress() as progress:
-        summary = run_ingest(sources, out, **options, n_threads=common.n_threads, overwrite=common.force, progress=progress)
+        summary = run_ingest(check_sources(sources), out, **options, n_threads=common.n_threads, overwrite=common.force, progress=progress)
     show_ingest(common, summary)
 
 

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from crcrank.cli.common import Common
+from crcrank.errors import ConfigError
 
 if TYPE_CHECKING:
     from crcrank.stages.ingest import IngestSummary
@@ -18,3 +19,23 @@ def show_ingest(common: Common, summary: IngestSummary) -> None:
     if not common.json and not common.quiet:
         show_rules(summary.rules, sys.stdout)
     common.show(summary)
+
+
+def show_explanation(common: Common, text: str) -> None:
+    """Print what becomes of one formula."""
+    from crcrank.stages.explain import run_explain
+
+    common.show(run_explain(text, settings=common.settings()))
+
+
+def check_sources(sources: list[str] | None) -> list[str]:
+    """Return the sources.
+
+    Raises
+    ------
+    ConfigError
+        If there are none.
+    """
+    if not sources:
+        raise ConfigError("SOURCE: names no file; wanted a list of formulas, - for stdin, or --explain FORMULA")
+    return sources

@@ -1,0 +1,76 @@
+"""What ``ingest --explain`` says of a formula, in a space small enough to know."""
+
+import json
+import re
+
+import pytest
+import tiny
+
+from crcrank.cli.main import main
+from crcrank.config import load_config
+from crcrank.stages.explain import run_explain
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("explain")
+    (folder / "ions.csv").write_text(tiny.IONS)
+    path = folder / "tiny.toml"
+    path.write_text(tiny.CONFIG)
+    return path
+
+
+@pytest.fixture
+def settings(config):
+    return load_config(config)
+
+
+def test_a_formula_with_two_places(settings):
+    found = run_explain("Fe Ti O3", settings=settings)
+    assert (found.formula, found.chemical_system, found.rules, found.ingest, found.space) == ("FeO3Ti", "Fe-O-Ti", (), "kept", "inside")
+    placed = [item for item in found.assignments if item.candidate_id is not None]
+    assert [(item.ions, item.stoichiometry, item.composition_class) for item in placed] == [
+        ("Fe2+ Ti4+ 3O2-", "1(2+) 1(4+) 3(2-)", "ternary"),
+        ("Fe3+ Ti3+ 3O2-", "1(3+) 1(3+) 3(2-)", "ternary"),
+    ]
+    assert found.assignments[0].weight > placed[1].weight > 0
+    assert sum(item.weight for item in found.assignments) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("text", "formula", "rules", "ingest", "space"),
+    [
+        ("Fe3O4", "Fe3O4", (), "kept", "outside: mixed valence: Fe2+ Fe3+"),
+        ("FeOCl", "ClFeO", (), "kept", "outside: two anions: Cl1- O2-"),
+        ("NaOD", "HNaO", ("deuterium",), "kept", "outside: hydroxide, hydrate or acid (H1+)"),
+        ("FeTi", "FeTi", ("alloy",), "kept", "outside: no anion (intermetallic)"),
+        ("Fe0.5O", None, ("disorder",), "left out: fractional amounts (disorder)", None),
+        ("Xx", None, (), "left out: unknown element 'Xx'", None),
+    ],
+)
+def test_what_has_no_place(settings, text, formula, rules, ingest, space):
+    found = run_explain(text, settings=settings)
+    assert (found.formula, found.rules, found.ingest, found.space) == (formula, rules, ingest, space)
+    assert all(item.candidate_id is None and item.why_not for item in found.assignments)
+
+
+def test_what_the_rules_leave_out_is_placed_nevertheless(settings):
+    strict = settings.ingest.rules.model_copy(update={"expand_parts": False})
+    strict = settings.model_copy(update={"ingest": settings.ingest.model_copy(update={"rules": strict})})
+    found = run_explain("Na2O·TiO2", settings=strict)
+    assert found.ingest == "left out: parts joined by a dot (a hydrate or an adduct)"
+    assert (found.formula, found.space) == ("Na2O3Ti", "inside")
+
+
+def test_the_command_prints_it_for_people_and_programs(config, capfd):
+    assert main(["ingest", "--explain", "BaTiO3", "--config", str(config)]) == 0
+    assert re.search(
+        r"^  1\.000  Ba2\+ Ti4\+ 3O2-  \[1\(2\+\) 1\(4\+\) 3\(2-\)\]  ternary, candidate_id \d+$", capfd.readouterr().out, re.M
+    )
+    assert main(["ingest", "--explain", "BaTiO3", "--config", str(config), "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["assignments"][0]["ions"] == "Ba2+ Ti4+ 3O2-"
+
+
+def test_ingest_of_nothing_is_wrong_usage(capfd):
+    assert main(["ingest"]) == 2
+    assert "SOURCE: names no file; wanted a list of formulas, - for stdin, or --explain FORMULA" in capfd.readouterr().err
