@@ -62,11 +62,25 @@ def test_help_is_quick(arguments, tmp_path_factory):
     assert any(seconds() < 0.3 for _ in range(20))
 
 
-def test_help_loads_nothing_heavy():
-    script = "import sys; from crcrank.cli.main import main; main(['rank', '--help']); print('MODULES', *sys.modules)"
+def modules(*arguments):
+    """Return the modules that a command loads."""
+    script = f"import sys; from crcrank.cli.main import main; main({list(map(str, arguments))}); print('MODULES', *sys.modules)"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     found = subprocess.run([sys.executable, "-c", script], check=True, env=environment, text=True, capture_output=True)
-    assert not {"numpy", "numba", "pyarrow", "pydantic", "rich"} & set(found.stdout.split("MODULES")[1].split())
+    return set(found.stdout.split("MODULES")[1].split())
+
+
+def test_help_loads_nothing_heavy():
+    assert not {"numpy", "numba", "pyarrow", "pydantic", "rich"} & modules("rank", "--help")
+
+
+@pytest.mark.usefixtures("done")
+def test_commands_load_only_what_they_need(config):
+    unneeded = {"numba", "scipy", "pandas", "matplotlib"}
+    assert not unneeded & modules("run", config, "--out-dir", ".", "-q", "--json")
+    assert not {"pandas", "matplotlib", "scipy.linalg"} & modules(
+        "rank", "model.parquet", "plan.parquet", "--config", config, "-q", "--json"
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)

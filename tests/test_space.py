@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import naive
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,13 +18,11 @@ _DEFAULT_CLASSES = [
     (CompositionClass("quaternary", 3, 15), 1_175_675_196),
     (CompositionClass("quinary", 4, 8), 9_992_699_977),
 ]
-# Counting the wide classes takes minutes in plain Python.
-_N_DEFAULT = 2 if numba.config.DISABLE_JIT else 4
 
 
 @pytest.fixture(scope="module")
 def default_space():
-    return Space(read_ion_table(_ION_TABLE), [item for item, _ in _DEFAULT_CLASSES[:_N_DEFAULT]])
+    return Space(read_ion_table(_ION_TABLE), [item for item, _ in _DEFAULT_CLASSES])
 
 
 def _check_class(chosen):
@@ -161,7 +158,7 @@ def test_impossible_classes_are_refused(classes, message):
 
 def test_default_space_has_its_exact_size(default_space):
     sizes = [item.n_candidates for item in default_space.classes.values()]
-    assert sizes == [size for _, size in _DEFAULT_CLASSES[:_N_DEFAULT]]
+    assert sizes == [size for _, size in _DEFAULT_CLASSES]
     assert default_space.n_candidates == sum(sizes)
 
 
@@ -172,7 +169,7 @@ def test_default_binaries_are_those_of_the_twin(default_space):
     assert set(as_sets(default_space, "binary", candidates)) == naive.class_candidates(ions, 1, 20)
 
 
-@pytest.mark.parametrize("name", [item.name for item, _ in _DEFAULT_CLASSES[:_N_DEFAULT]])
+@pytest.mark.parametrize("name", [item.name for item, _ in _DEFAULT_CLASSES])
 def test_default_ids_come_back(default_space, name):
     item = default_space.classes[name]
     rng = np.random.default_rng(7)

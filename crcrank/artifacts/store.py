@@ -184,7 +184,7 @@ def read_artifact(path: Path, kind: str, *, space_digest: str | None = None) -> 
     """
     metadata = read_metadata(path, kind)
     try:
-        table = pq.read_table(path)
+        table = pq.ParquetFile(path).read()  # read_table would load pandas where it is installed
     except (pa.ArrowException, OSError) as error:
         raise ArtifactError(f"{path}: damaged Parquet file ({_first_line(error)}); write it again") from error
     schema = SCHEMAS[kind]

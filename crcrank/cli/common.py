@@ -88,6 +88,7 @@ def with_common(command: Callable[..., None]) -> Callable[..., None]:
         from crcrank.cli.logs import start_logging
 
         common = Common(**{item.name: values.pop(item.name) for item in shared})
+        _spare_pandas()
         start_logging(quiet=common.quiet, verbose=common.verbose)
         raise typer.Exit(exit_status(lambda: command(common, **values)))
 
@@ -95,3 +96,22 @@ def with_common(command: Callable[..., None]) -> Callable[..., None]:
     called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     called.__annotations__ = {item.name: item.annotation for item in parameters}
     return called
+
+
+class _NoPandas:
+    """A finder of modules by which there is no pandas."""
+
+    @staticmethod
+    def find_spec(name: str, *_: Any) -> None:
+        """Refuse pandas; leave others to the next finder."""
+        if name == "pandas":
+            raise ModuleNotFoundError(name)
+
+
+def _spare_pandas() -> None:
+    """Let pyarrow, which would load pandas to tell its frames from other data, find none: there are no frames here."""
+    import pyarrow as pa
+
+    sys.meta_path.insert(0, _NoPandas)
+    pa.array([0])  # it looks once
+    sys.meta_path.remove(_NoPandas)

@@ -26,10 +26,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba.extending import overload
 
 from crcrank.kernels import multilinear, pairwise
-from crcrank.kernels.jit import kernel
+from crcrank.kernels.jit import kernel, overload
 from crcrank.kernels.multilinear import DiagonalProgram, MultilinearProgram, MultilinearSearch
 from crcrank.kernels.pairwise import BlockArrays, PairwiseProgram
 

@@ -1,48 +1,137 @@
-"""The JIT options of every kernel, and a compile cache that can never be stale.
+"""The JIT options of every kernel, when Numba is loaded, and a compile cache that can never be stale.
+
+Numba takes longer to load than most commands need in all, so that it waits for the first call of a kernel.
 
 Numba's own cache misses edits in a callee that lives in another file, so the cache folder is named by a digest of
-all kernel sources and of the versions and switches that shape the machine code.
+all kernel sources and of the versions and switches that shape the machine code. Folders that no command has used for
+a month are removed.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import logging
 import os
+import re
+import shutil
 import sys
+import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 
-
-def _cache_folder() -> Path:
-    digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
-    digest.update(f"{sys.version} {numba.__version__} {np.__version__} {numba.config.BOUNDSCHECK}".encode())
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return root / "crcrank" / digest.hexdigest()[:20]
-
-
-if not numba.config.CACHE_DIR:
-    numba.config.CACHE_DIR = str(_cache_folder())
+_log = logging.getLogger(__name__)
+_KEPT_SECONDS = 30 * 24 * 3600
+_FOLDER_NAME = re.compile(r"[0-9a-f]{20}(\.\d+)?")  # with a number: being removed
 
 # Infinities stand for excluded ions, so "nnan" and "ninf" stay off; sums inside one candidate may be reordered.
 _SUM_FLAGS = {"contract", "reassoc", "nsz", "arcp"}
 
+_lock = threading.RLock()
+_overloads: list[tuple[Callable[..., Any], Callable[..., Any]]] = []
 
-def is_compiled() -> bool:
-    """Return whether kernels of these sources and versions were compiled on this machine before."""
-    return any(Path(numba.config.CACHE_DIR).glob("**/*.nbi"))
+
+class _Kernel:
+    """A function that Numba is told of when it is first called, by Python or by a kernel that is compiled."""
+
+    def __init__(self, function: Callable[..., Any], **options: Any) -> None:
+        self._function, self._options = function, options
+        self._dispatcher: Any = None
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *arguments: Any) -> Any:
+        return (self._dispatcher or self._jit())(*arguments)
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What Numba takes a kernel for that another one calls."""
+        return (self._dispatcher or self._jit())._numba_type_
+
+    def _jit(self) -> Any:
+        with _lock:
+            if self._dispatcher is None:
+                numba, is_cached = _numba()
+                self._dispatcher = numba.njit(nogil=True, cache=is_cached, error_model="numpy", **self._options)(self._function)
+        return self._dispatcher
 
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a kernel with strict floating point, without the GIL, cached on disk."""
-    return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    return _Kernel(function)
 
 
 def sum_kernel(function: Callable[..., Any]) -> Any:
     """Compile a kernel whose float sums may be reordered and fused (vectorised), without the GIL, cached on disk."""
-    return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_SUM_FLAGS)(function)
+    return _Kernel(function, fastmath=_SUM_FLAGS)
+
+
+def overload(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Let kernels call a function by what the decorated one returns for the types of the arguments; see ``numba.extending.overload``."""
+
+    def register(choose: Callable[..., Any]) -> Callable[..., Any]:
+        with _lock:
+            _overloads.append((function, choose))
+            if _numba.cache_info().currsize:
+                _register_overloads()
+        return choose
+
+    return register
+
+
+@functools.cache
+def _numba() -> tuple[Any, bool]:
+    """Load Numba and return it, with whether there is a cache that can be written."""
+    import numba
+
+    _register_overloads()
+    return numba, bool(numba.config.CACHE_DIR) or _use_cache(numba)
+
+
+def _register_overloads() -> None:
+    from numba import extending
+
+    while _overloads:
+        function, choose = _overloads.pop(0)
+        extending.overload(function)(choose)
+
+
+def _use_cache(numba: Any) -> bool:
+    """Point Numba to the cache folder of these sources; return whether it can be written."""
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crcrank"
+    folder = root / _digest(numba)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
+    except OSError as error:
+        _log.warning("%s: cannot be written (%s): kernels are compiled anew in every run", folder, error.strerror)
+        return False
+    if not any(folder.glob("**/*.nbi")):
+        _log.info("compiling the kernels for this machine, once: under a minute in all")
+    numba.config.CACHE_DIR = str(folder)
+    remove_unused_folders(root, folder)
+    return True
+
+
+def _digest(numba: Any) -> str:
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    digest.update(f"{sys.version} {numba.__version__} {np.__version__} {numba.config.BOUNDSCHECK}".encode())
+    return digest.hexdigest()[:20]
+
+
+def remove_unused_folders(root: Path, in_use: Path) -> None:
+    """Remove the cache folders in ``root`` that no process has begun to use for a month; other files stay."""
+    oldest = time.time() - _KEPT_SECONDS
+    for folder in root.iterdir():
+        if folder != in_use and _FOLDER_NAME.fullmatch(folder.name):
+            with suppress(OSError):  # another process removes it too
+                if folder.stat().st_mtime < oldest:
+                    going = root / f"{folder.name[:20]}.{os.getpid()}"
+                    folder.rename(going)  # at once: nobody finds half a cache
+                    shutil.rmtree(going)

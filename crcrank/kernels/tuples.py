@@ -113,15 +113,6 @@ def _count_from(tables, groups, runs, slot, first, used, n_used):
 
 
 @kernel
-def fill_counts(tables, groups, runs, anion_elements, out):
-    """Fill ``out[b]`` with the number of cation tuples of block ``b``; groups, runs (n_blocks, n_slots)."""
-    used = np.empty(groups.shape[1] + 1, np.int64)
-    for b in range(groups.shape[0]):
-        used[0] = anion_elements[b]
-        out[b] = _count_from(tables, groups[b], runs[b], 0, 0, used, 1)
-
-
-@kernel
 def fill_tuples(tables, groups, runs, anion_elements, ranks, out):
     """Fill ``out[c]`` with the cation tuple of number ``ranks[c]``; groups, runs, out (n, n_slots), the rest (n,)."""
     used = np.empty(groups.shape[1] + 1, np.int64)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 
 from crcrank.chem.bonding import Recogniser
-from crcrank.chem.ions import Ion, IonTable
-from crcrank.space.space import Candidates, Space
+from crcrank.chem.ions import IonTable
+from crcrank.space.space import Candidates, Compositions, Space
 
 _NOT_TABLED = "element not in the ion table"
+_N_AT_ONCE = 1 << 14  # bounds the memory of all their ion assignments
 
 
 @dataclass(frozen=True)
@@ -22,37 +25,84 @@ class Placements:
 
     Attributes
     ----------
+    space, name
+        The space and the class.
     composition
         Index of the composition, ascending, int64 (n,).
-    candidate_id
-        int64 (n,).
+    candidates
+        The candidate of each row.
     frequency
         Product over the ions of the share of their element's ICSD structures with this oxidation state, float64 (n,).
     """
 
+    space: Space
+    name: str
     composition: np.ndarray
-    candidate_id: np.ndarray
+    candidates: Candidates
     frequency: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.composition)
+
+    @cached_property
+    def candidate_id(self) -> np.ndarray:
+        """candidate_id of each row, int64 (n,)."""
+        return self.space.encode(self.name, self.candidates)
 
     def likeliest_first(self) -> Placements:
         """Return the rows of each composition by descending frequency; of equals, the lowest candidate_id first."""
-        return _taken(self, np.lexsort((self.candidate_id, -self.frequency, self.composition)))
+        return self.taken(np.lexsort((self.candidate_id, -self.frequency, self.composition)))
 
     def best(self) -> Placements:
         """Keep for each composition the likeliest assignment; of equals, the one with the lowest candidate_id."""
         ordered = self.likeliest_first()
-        return _taken(ordered, np.unique(ordered.composition, return_index=True)[1])
+        return ordered.taken(np.unique(ordered.composition, return_index=True)[1])
+
+    def taken(self, rows: np.ndarray) -> Placements:
+        """Return these rows, int64 (n,)."""
+        return Placements(self.space, self.name, self.composition[rows], self.candidates.take(rows), self.frequency[rows])
 
 
-def _taken(placements: Placements, rows: np.ndarray) -> Placements:
-    return Placements(placements.composition[rows], placements.candidate_id[rows], placements.frequency[rows])
+class _States(NamedTuple):
+    """The ions of each element; what has none has index -1.
+
+    Attributes
+    ----------
+    n, first
+        Number of ions of each element and where they begin in ``ions``, int64 (n_elements + 1,).
+    ions
+        Ion indices by element, int64 (n_ions,).
+    """
+
+    n: np.ndarray
+    first: np.ndarray
+    ions: np.ndarray
+
+    @classmethod
+    def of(cls, element: np.ndarray, n_elements: int) -> _States:
+        """Sort the ions by their elements."""
+        n = np.bincount(element, minlength=n_elements + 1)
+        return cls(n, np.cumsum(n) - n, np.argsort(element, kind="stable"))
+
+    def choices(self, elements: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return every choice of an ion for each of some elements, as (index into ``elements``, ion)."""
+        n = self.n[elements]
+        rows = np.repeat(np.arange(len(elements)), n)
+        return rows, self.ions[np.arange(len(rows)) + (self.first[elements] - np.cumsum(n) + n)[rows]]
 
 
-@dataclass(frozen=True)
-class _Assignment:
-    cations: tuple[tuple[Ion, int], ...]
-    anion: Ion
-    anion_coefficient: int
+class _Assignments(NamedTuple):
+    """Neutral ion assignments: the composition of each, cations with coefficients (n, n_cations), anion with coefficient (n,)."""
+
+    composition: np.ndarray
+    cations: np.ndarray
+    coefficients: np.ndarray
+    anion: np.ndarray
+    anion_coefficient: np.ndarray
+
+
+def _joined(parts: Sequence[_Assignments]) -> _Assignments:
+    return _Assignments(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 class Placer:
@@ -67,22 +117,16 @@ class Placer:
     def __init__(self, space: Space, table: IonTable) -> None:
         self._space = space
         ions = space.ions
-        self._states: dict[str, list[Ion]] = {}
-        for ion in ions.cations:
-            self._states.setdefault(ion.element, []).append(ion)
-        self._anions: dict[str, list[Ion]] = {}
-        for ion in ions.anions:
-            self._anions.setdefault(ion.element, []).append(ion)
-        self._cation_index = {ion: i for i, ion in enumerate(ions.cations)}
-        self._anion_index = {ion: i for i, ion in enumerate(ions.anions)}
-        self._group = {ion: int(np.flatnonzero(ions.group_charge == ion.oxidation_state)[0]) for ion in ions.cations}
+        self._states = _States.of(ions.cation_element, len(ions.elements))
+        self._anions = _States.of(ions.anion_element, len(ions.elements))
+        self._anion_elements = frozenset(ions.anion_element.tolist())
+        self._group = np.repeat(np.arange(len(ions.group_charge)), ions.tables.size)
         self._recogniser = Recogniser(table)
-        self._frequency = {ion: table.frequency(ion) for ion in (*ions.cations, *ions.anions)}
+        self._frequency = np.array([table.frequency(ion) for ion in ions.cations])
+        self._anion_frequency = np.array([table.frequency(ion) for ion in ions.anions])
         self._class_by_n = {item.composition_class.n_cations + 1: name for name, item in space.classes.items()}
 
-    def place(
-        self, compositions: Sequence[tuple[Sequence[str], Sequence[int]]], classes: Collection[str] | None = None
-    ) -> tuple[dict[str, Placements], dict[int, str]]:
+    def place(self, compositions: Compositions, classes: Collection[str] | None = None) -> tuple[dict[str, Placements], dict[int, str]]:
         """Place compositions, given as (elements, amounts).
 
         Parameters
@@ -96,79 +140,96 @@ class Placer:
             Placements by class name, and the reason by index for each composition that has no place.
         """
         chosen = self._space.classes if classes is None else classes
-        placements = self.places(compositions, chosen)
-        placed = {int(i) for item in placements.values() for i in item.composition}
-        outside = {i: self._reason(*pair, chosen) for i, pair in enumerate(compositions) if i not in placed}
+        assignments = self._neutral(compositions, chosen)
+        placements = {name: self._located(name, item) for name, item in assignments.items()}
+        placed = set(chain.from_iterable(item.composition.tolist() for item in placements.values()))
+        neutral = set(chain.from_iterable(item.composition.tolist() for item in assignments.values()))
+        outside = {i: self._reason(*pair, chosen, is_neutral=i in neutral) for i, pair in enumerate(compositions) if i not in placed}
         return placements, outside
 
-    def places(self, compositions: Sequence[tuple[Sequence[str], Sequence[int]]], classes: Collection[str]) -> dict[str, Placements]:
+    def places(self, compositions: Compositions, classes: Collection[str]) -> dict[str, Placements]:
         """Return the placements in each of the classes; others cost no time."""
-        rows: dict[str, list[tuple[int, _Assignment]]] = {name: [] for name in self._space.classes if name in classes}
-        for i, (elements, amounts) in enumerate(compositions):
-            items = rows.get(self._class_by_n.get(len(elements), ""))
-            if items is not None:
-                items.extend((i, item) for item in self._assignments(elements, amounts))
-        return {name: self._located(name, items) for name, items in rows.items()}
+        return {name: self._located(name, item) for name, item in self._neutral(compositions, classes).items()}
 
-    def _assignments(self, elements: Sequence[str], amounts: Sequence[int]) -> Iterator[_Assignment]:
-        pairs = list(zip(elements, amounts, strict=True))
-        for position, (element, amount) in enumerate(pairs):
-            anions = self._anions.get(element)
-            if anions is None:
-                continue
-            others = pairs[:position] + pairs[position + 1 :]
-            if any(e not in self._states for e, _ in others):
-                continue
-            choices = [[(ion.oxidation_state * n, ion, n) for ion in self._states[e]] for e, n in others]
-            for states in itertools.product(*choices):
-                charge = sum(state[0] for state in states)
-                for anion in anions:
-                    if charge == -anion.oxidation_state * amount:
-                        yield _Assignment(tuple((ion, n) for _, ion, n in states), anion, amount)
+    def _neutral(self, compositions: Compositions, classes: Collection[str]) -> dict[str, _Assignments]:
+        """Return the neutral assignments in each of the classes, whatever their coefficients."""
+        found = {}
+        for name in self._space.classes:
+            if name in classes:
+                rows, elements, amounts = self._space.compositions_in(name, compositions)
+                steps = [slice(i, i + _N_AT_ONCE) for i in range(0, len(rows) or 1, _N_AT_ONCE)]
+                found[name] = _joined([self._assigned(rows[step], elements[step], amounts[step]) for step in steps])
+        return found
+
+    def _assigned(self, rows: np.ndarray, elements: np.ndarray, amounts: np.ndarray) -> _Assignments:
+        """Return the neutral assignments of compositions ``rows``, ascending; elements, amounts (n, n_cations + 1)."""
+        n = elements.shape[1]
+        parts = []
+        for position in range(n):
+            others = np.delete(np.arange(n), position)
+            can_be = (self._anions.n[elements[:, position]] > 0) & (self._states.n[elements[:, others]] > 0).all(axis=1)
+            order = np.concatenate([others, [position]])
+            found = self._with_last_as_anion(elements[can_be][:, order], amounts[can_be][:, order])
+            parts.append(found._replace(composition=rows[can_be][found.composition]))
+        joined = _joined(parts)
+        ascending = np.argsort(joined.composition, kind="stable")
+        return _Assignments(*(column[ascending] for column in joined))
+
+    def _with_last_as_anion(self, elements: np.ndarray, amounts: np.ndarray) -> _Assignments:
+        """Choose the cations one by one, as long as an anion can balance them; elements, amounts (n, n_cations + 1)."""
+        ions = self._space.ions
+        rows, anions = self._anions.choices(elements[:, -1])
+        left = ions.anion_charge[anions] * amounts[rows, -1]
+        cations = np.empty((len(rows), 0), np.int64)
+        for slot in range(elements.shape[1] - 1):
+            before, states = self._states.choices(elements[rows, slot])
+            rows, anions, cations = rows[before], anions[before], np.column_stack([cations[before], states])
+            left = left[before] - ions.group_charge[self._group[states]] * amounts[rows, slot]
+            fits = left >= 0
+            rows, anions, cations, left = rows[fits], anions[fits], cations[fits], left[fits]
+        neutral = left == 0
+        rows, anions = rows[neutral], anions[neutral]
+        return _Assignments(rows, cations[neutral], amounts[rows, :-1], anions, amounts[rows, -1])
 
     def weights(self, elements: Sequence[str], amounts: Sequence[int], frequencies: np.ndarray) -> np.ndarray:
         """Return frequencies of a composition's placements as shares of all its assignments, in the space or not, float64 (n,)."""
         total = sum(item.frequency for item in self._recogniser.balancer.assignments(elements, amounts))
         return np.asarray(frequencies / total)
 
-    def _located(self, name: str, items: list[tuple[int, _Assignment]]) -> Placements:
-        item = self._space.classes[name].composition_class
-        items = [pair for pair in items if max(pair[1].anion_coefficient, *(n for _, n in pair[1].cations)) <= item.max_coefficient]
-        slots = [sorted((self._group[ion], n, self._cation_index[ion]) for ion, n in pair[1].cations) for pair in items]
-        array = np.array(slots, np.int64).reshape(len(items), item.n_cations, 3)
-        anions = np.array([self._anion_index[pair[1].anion] for pair in items], np.int64)
-        blocks = self._space.find_blocks(name, array[:, :, 0], array[:, :, 1], anions)
-        found = blocks >= 0
-        ids = self._space.encode(name, Candidates(blocks[found], array[found, :, 2]))
-        composition = np.array([i for i, _ in items], np.int64)[found]
-        frequency = np.array([self._likelihood(pair[1]) for pair in items], np.float64)[found]
-        return Placements(composition, ids, frequency)
+    def _located(self, name: str, found: _Assignments) -> Placements:
+        limit = self._space.classes[name].composition_class.max_coefficient
+        within = (found.coefficients <= limit).all(axis=1) & (found.anion_coefficient <= limit)
+        composition, cations, coefficients, anions, _ = (column[within] for column in found)
+        order = np.lexsort((cations, coefficients, self._group[cations]), axis=1)
+        slots, n = np.take_along_axis(cations, order, axis=1), np.take_along_axis(coefficients, order, axis=1)
+        blocks = self._space.find_blocks(name, self._group[slots], n, anions)
+        frequency = self._frequency[cations].prod(axis=1) * self._anion_frequency[anions]
+        rows = np.flatnonzero(blocks >= 0)
+        return Placements(self._space, name, composition[rows], Candidates(blocks[rows], slots[rows]), frequency[rows])
 
-    def _likelihood(self, assignment: _Assignment) -> float:
-        value = self._frequency[assignment.anion]
-        for ion, _ in assignment.cations:
-            value *= self._frequency[ion]
-        return value
-
-    def _reason(self, elements: Sequence[str], amounts: Sequence[int], classes: Collection[str]) -> str:
-        return self._ionless(elements, amounts) or self._classless(elements, amounts, classes) or self._recogniser.reason(elements, amounts)
+    def _reason(self, elements: Sequence[str], amounts: Sequence[int], classes: Collection[str], *, is_neutral: bool) -> str:
+        return (
+            self._ionless(elements, amounts)
+            or self._classless(elements, classes, is_neutral=is_neutral)
+            or self._recogniser.reason(elements, amounts)
+        )
 
     def _ionless(self, elements: Sequence[str], amounts: Sequence[int]) -> str | None:
         """Return why the ion table has no ions for a composition, None if it has."""
-        unknown = [e for e in elements if e not in self._states and e not in self._anions]
+        unknown = [e for e in elements if e not in self._space.ions.index]
         if unknown:
             hydrogen = self._recogniser.hydrogen(elements, amounts) if unknown == ["H"] else None
             return hydrogen or f"{_NOT_TABLED}: {unknown[0]}"
-        return None if any(e in self._anions for e in elements) else "no anion (intermetallic)"
+        return None if any(self._space.ions.index[e] in self._anion_elements for e in elements) else "no anion (intermetallic)"
 
-    def _classless(self, elements: Sequence[str], amounts: Sequence[int], classes: Collection[str]) -> str | None:
+    def _classless(self, elements: Sequence[str], classes: Collection[str], *, is_neutral: bool) -> str | None:
         """Return why no class takes a composition of tabled elements, None if that depends on its charges."""
         name = self._class_by_n.get(len(elements))
         if name is None:
             return f"no class of this space holds {len(elements)} {'element' if len(elements) == 1 else 'elements'}"
         if name not in classes:
             return f"class not asked for ({name})"
-        if next(self._assignments(elements, amounts), None) is not None:
+        if is_neutral:
             limit = self._space.classes[name].composition_class.max_coefficient
             return f"coefficient above {limit} ({name})"
         return None

@@ -12,8 +12,12 @@ from crcrank.artifacts.store import digest_of
 from crcrank.chem.ions import Ion, IonTable
 from crcrank.errors import ConfigError
 from crcrank.kernels.pairwise import BlockArrays
-from crcrank.kernels.tuples import GroupTables, fill_counts, fill_ranks, fill_tuples
+from crcrank.kernels.tuples import GroupTables, fill_ranks, fill_tuples
+from crcrank.space.counting import count_tuples
 from crcrank.space.stoichiometry import Stoichiometries, enumerate_stoichiometries, stoichiometry_keys
+
+Compositions = Sequence[tuple[Sequence[str], Sequence[int]]]
+"""Elements and amounts of each composition."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,11 @@ class Ions:
     def labels(self) -> tuple[str, ...]:
         """Labels of all cations, then all anions."""
         return tuple(ion.label for ion in self.cations + self.anions)
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Index of each element by its symbol."""
+        return {symbol: i for i, symbol in enumerate(self.elements)}
 
 
 @dataclass(frozen=True)
@@ -233,17 +242,28 @@ class Space:
         base = self.classes[name].composition_class.max_coefficient + 1
         return _packed(elements * base + amounts, len(self.ions.elements) * base)
 
-    def formula_keys(self, name: str, compositions: Sequence[tuple[Sequence[str], Sequence[int]]]) -> np.ndarray:
+    def formula_keys(self, name: str, compositions: Compositions) -> np.ndarray:
         """Return the :meth:`composition_keys` of those compositions that the class can hold, sorted, int64 (n,)."""
-        limit = self.classes[name].composition_class
-        index = {symbol: i for i, symbol in enumerate(self.ions.elements)}
-        rows = [
-            sorted(index[element] * (limit.max_coefficient + 1) + amount for element, amount in zip(elements, amounts, strict=True))
-            for elements, amounts in compositions
-            if len(elements) == limit.n_cations + 1 and max(amounts) <= limit.max_coefficient and all(e in index for e in elements)
-        ]
-        array = np.array(rows, np.int64).reshape(len(rows), limit.n_cations + 1)
-        return np.unique(_packed(array, len(index) * (limit.max_coefficient + 1)))
+        limit = self.classes[name].composition_class.max_coefficient
+        _, elements, amounts = self.compositions_in(name, compositions)
+        fits = (elements >= 0).all(axis=1) & (amounts <= limit).all(axis=1)
+        digits = np.sort(elements[fits] * (limit + 1) + amounts[fits], axis=1)
+        return np.unique(_packed(digits, len(self.ions.elements) * (limit + 1)))
+
+    def compositions_in(self, name: str, compositions: Compositions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return which compositions have the number of elements of a class, and these as arrays.
+
+        Returns
+        -------
+        tuple
+            Indices, int64 (n,), elements, -1 for those that the space does not have, and amounts, int64 (n, n_cations + 1).
+        """
+        n_elements = self.classes[name].composition_class.n_cations + 1
+        rows = [i for i, (elements, _) in enumerate(compositions) if len(elements) == n_elements]
+        elements = [[self.ions.index.get(symbol, -1) for symbol in compositions[i][0]] for i in rows]
+        amounts = [list(compositions[i][1]) for i in rows]
+        shape = (len(rows), n_elements)
+        return np.array(rows, np.int64), np.array(elements, np.int64).reshape(shape), np.array(amounts, np.int64).reshape(shape)
 
     def ions_of(self, name: str, candidates: Candidates) -> tuple[list[list[str]], np.ndarray]:
         """Return the ion labels (cations by charge, then the anion) and coefficients (n, n_cations + 1) of candidates."""
@@ -330,6 +350,5 @@ def _block_sizes(ions: Ions, stoichiometries: Stoichiometries, rows: np.ndarray,
     for column in shape.T:
         code = code * (int(column.max(initial=0)) + 1) + column
     _, sample, inverse = np.unique(code, return_index=True, return_inverse=True)
-    counts = np.empty(len(sample), np.int64)
-    fill_counts(ions.tables, groups[sample], runs[sample], elements[sample], counts)
+    counts = count_tuples(ions.tables.ion_of.T >= 0, groups[sample], runs[sample], elements[sample])
     return np.asarray(counts[inverse])

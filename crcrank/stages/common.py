@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,17 +14,11 @@ from crcrank.artifacts.store import replacing
 from crcrank.chem.ions import IonTable, read_ion_table
 from crcrank.config import Settings, check_class
 from crcrank.errors import ConfigError, OutputError
-from crcrank.kernels.jit import is_compiled
-from crcrank.space.space import Candidates, CompositionClass, Space
-
-_log = logging.getLogger(__name__)
-Compositions = list[tuple[list[str], list[int]]]
+from crcrank.space.space import Candidates, CompositionClass, Compositions, Space
 
 
 def load_space(settings: Settings) -> tuple[Space, IonTable]:
     """Return the candidate space of the settings, and the ion table that it is made from."""
-    if not is_compiled():
-        _log.info("compiling the kernels for this machine, once: under a minute in all")
     table = read_ion_table(settings.space.ions)
     classes = [CompositionClass(name, item.n_cations, item.max_coefficient) for name, item in settings.space.classes.items()]
     return Space(table, classes), table

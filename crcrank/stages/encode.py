@@ -16,8 +16,8 @@ from crcrank.config import Settings
 from crcrank.errors import InputDataError
 from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.space.placement import Placements, Placer, count_reasons
-from crcrank.space.space import Space
-from crcrank.stages.common import Compositions, candidate_columns, chosen_classes, load_space, read_compositions, replacing_all
+from crcrank.space.space import Compositions, Space
+from crcrank.stages.common import candidate_columns, chosen_classes, load_space, read_compositions, replacing_all
 
 _log = logging.getLogger(__name__)
 

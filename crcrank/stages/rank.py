@@ -7,12 +7,12 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from crcrank.artifacts.schemas import SCHEMAS
 from crcrank.artifacts.store import Provenance, check_space, hold_output, read_artifact, read_metadata, write_artifact
@@ -29,8 +29,8 @@ from crcrank.ranking.filters import ElementFilter, SearchFilter, search_filter
 from crcrank.ranking.search import rank_class
 from crcrank.space.placement import Placer
 from crcrank.space.programs import RankingProgram
-from crcrank.space.space import Space
-from crcrank.stages.common import Compositions, candidate_columns, chosen_classes, filters_in_words, load_space, read_compositions
+from crcrank.space.space import Compositions, Space
+from crcrank.stages.common import candidate_columns, chosen_classes, filters_in_words, load_space, read_compositions
 from crcrank.stages.export import check_format, write_rows
 
 _log = logging.getLogger(__name__)
@@ -186,10 +186,9 @@ def filters_in_use(rank: RankSettings) -> dict[str, Any]:
 
 def best_rows(table: pa.Table) -> dict[str, list[dict[str, Any]]]:
     """Return the first rows of each class of a ranking."""
-    best: dict[str, list[dict[str, Any]]] = {}
-    for row in table.filter(pc.less_equal(table["rank"], N_SHOWN)).to_pylist():
-        best.setdefault(row["composition_class"], []).append(row)
-    return best
+    starts = [i for i, rank in enumerate(table["rank"].to_pylist()) if rank == 1]
+    parts = [table.slice(start, min(end - start, N_SHOWN)).to_pylist() for start, end in pairwise([*starts, table.num_rows])]
+    return {rows[0]["composition_class"]: rows for rows in parts}
 
 
 def _check_k(space: Space, classes: Sequence[str], k: int) -> None:
@@ -229,7 +228,7 @@ class _Ranker:
         rows, facts = [], {}
         placements = Placer(self.space, self.ions).places(self.known, programs)
         for name, program in programs.items():
-            ranked, facts[name] = self._rank_class(name, program, len(placements[name].candidate_id))
+            ranked, facts[name] = self._rank_class(name, program, len(placements[name]))
             rows.append(self._rows(name, ranked))
         table = pa.concat_tables(rows)
         if not table.num_rows:

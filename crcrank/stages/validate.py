@@ -166,7 +166,7 @@ def run_validate(
         known_table = read_artifact(known, "known").table if known else None
         known_formulas = frozenset(known_table["formula"].to_pylist()) if known_table else frozenset()
         placed_known = placer.places(read_compositions(known_table) if known_table else [], chosen)
-        n_unknown = {name: space.classes[name].n_candidates - len(placed_known[name].candidate_id) for name in chosen}
+        n_unknown = {name: space.classes[name].n_candidates - len(placed_known[name]) for name in chosen}
         progress.advance()
         reached = [_holdout(name, item, placer, known_formulas) for name, item in zip(_names(lists), lists, strict=True)]
         progress.advance(len(lists))
