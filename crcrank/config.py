@@ -7,6 +7,7 @@ relative to the folder of that file.
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -167,6 +168,16 @@ def with_model(settings: Settings, model: str) -> Settings:
         near = get_close_matches(model, known, 1)
         raise ConfigError(f"--model {model}: no such model; " + (f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"))
     return settings.model_copy(update={"train": settings.train.model_copy(update={"model": model})})
+
+
+def cache_folder() -> Path:
+    """Return the folder of what can be made or fetched again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crcrank"
+
+
+def materials_project_key() -> str | None:
+    """Return the user's API key of the Materials Project."""
+    return os.environ.get("MP_API_KEY") or None
 
 
 def packaged_config_dir() -> Path:

@@ -93,7 +93,7 @@ def _ingest(
     common: Common,
     *,
     sources: Annotated[
-        list[str] | None, typer.Argument(metavar="SOURCE", help="Files, folders or archives of formulas; - reads stdin.")
+        list[str] | None, typer.Argument(metavar="SOURCE", help="Files, folders, archives, optimade:URL, mp:SYSTEM; - is stdin.")
     ] = None,
     out: Out = Path("known.parquet"),
     format: Annotated[str | None, typer.Option(metavar="NAME", help="Format of the files; detected if left out.")] = None,  # noqa: A002
@@ -101,6 +101,8 @@ def _ingest(
     id_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the entries' ids.")] = None,
     year_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the years.")] = None,
     anion: Annotated[str | None, typer.Option(metavar="ION", help="Anion that completes lists of cations, such as O2-.")] = None,
+    filter: Annotated[str | None, typer.Option(metavar="TEXT", help="What to ask optimade:URL for; all if left out.")] = None,  # noqa: A002
+    refresh: Annotated[bool, typer.Option("--refresh", help="Ask a live source again even for what was kept.")] = False,
     include_theoretical: Annotated[
         bool, typer.Option("--include-theoretical", help="Keep entries that their source calls calculated only.")
     ] = False,
@@ -129,6 +131,8 @@ def _ingest(
         "id_column": id_column,
         "year_column": year_column,
         "anion": anion,
+        "filter": filter,
+        "refresh": refresh or None,
     }
     options = dict(common.settings().ingest) | {key: value for key, value in given.items() if value is not None}
     if include_theoretical:

@@ -52,12 +52,15 @@ class ReadOptions:
         Columns (or keys) that the user names; those left out are found by their usual names.
     anion
         Element and charge that complete lists of cations, such as ``O2-``.
+    filter
+        What to ask a live source for, in its own language.
     """
 
     formula_column: str | None = None
     id_column: str | None = None
     year_column: str | None = None
     anion: str | None = None
+    filter: str | None = None
 
     @property
     def has_columns(self) -> bool:

@@ -22,7 +22,9 @@ from crcrank.sources import (
     jsonlines,
     kyoto,
     materials_project,
+    materials_project_live,
     optimade,
+    optimade_live,
     oqmd,
     parquet,
     plain,
@@ -69,6 +71,10 @@ FORMATS: dict[str, Reader] = {
 """Readers by name, in the order in which they are asked whether they recognise a file."""
 
 
+LIVE = {"optimade": optimade_live, "mp": materials_project_live}
+"""Sources over the network by what stands before the colon in their names."""
+
+
 class Reading(NamedTuple):
     """How to read.
 
@@ -80,11 +86,14 @@ class Reading(NamedTuple):
         Columns and the like.
     n_threads
         Files of a folder or archive read at a time.
+    refresh
+        Ask a live source again even for what was kept.
     """
 
     format: str | None = None
     options: ReadOptions = ReadOptions()
     n_threads: int = 1
+    refresh: bool = False
 
 
 def detect_format(path: Path | str) -> str:
@@ -104,7 +113,7 @@ def read_source(path: Path | str, reading: Reading | None = None, progress: Prog
     Parameters
     ----------
     path
-        A file, packed or not, a folder or an archive of files, or ``-`` for stdin.
+        A file, packed or not, a folder or an archive of files, ``-`` for stdin, or a live source such as ``optimade:URL``.
     reading
         How to read; everything is detected if left out.
     progress
@@ -126,6 +135,11 @@ def read_source(path: Path | str, reading: Reading | None = None, progress: Prog
     reading = reading or Reading()
     progress = progress or SilentProgress()
     check_format(reading.format)
+    if is_live(path):
+        kind, _, address = str(path).partition(":")
+        records = LIVE[kind].read(address, reading.options, progress, refresh=reading.refresh)
+        yield from _at_least_one(str(path), records)
+        return
     if str(path) != "-" and Path(path).is_dir():
         progress.start(f"read {Path(path).name}", folder_size(Path(path)), "bytes")
         records = _read_members(folder_members(Path(path), progress.advance), reading)
@@ -138,6 +152,12 @@ def read_source(path: Path | str, reading: Reading | None = None, progress: Prog
     else:
         reader = FORMATS[reading.format or _detected(source, reading.options)]
         yield from _at_least_one(source.name, reader.read(source, reading.options, progress.advance))
+
+
+def is_live(path: Path | str) -> bool:
+    """Say whether a name stands for a source over the network."""
+    kind, colon, _ = str(path).partition(":")
+    return bool(colon) and kind in LIVE and not Path(path).exists()
 
 
 def check_format(name: str | None) -> None:

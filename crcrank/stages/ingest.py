@@ -14,12 +14,12 @@ from crcrank.artifacts.store import Provenance, hold_output, sibling, write_arti
 from crcrank.chem.formula import Composition
 from crcrank.chem.rules import RuleRow, Verdict, judge, rule_table
 from crcrank.config import RuleSettings, load_config
-from crcrank.errors import InputDataError, OutputError
+from crcrank.errors import ConfigError, InputDataError, OutputError
 from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.sources.containers import UNUSABLE_FILE
 from crcrank.sources.opening import STDIN
 from crcrank.sources.records import RawRecord, ReadOptions
-from crcrank.sources.registry import Reading, read_source
+from crcrank.sources.registry import Reading, is_live, read_source
 from crcrank.stages.common import replacing_all
 
 _log = logging.getLogger(__name__)
@@ -144,6 +144,8 @@ def run_ingest(
     year_column: str | None = None,
     rules: RuleSettings | None = None,
     anion: str | None = None,
+    filter: str | None = None,  # noqa: A002  (the word that users write: --filter)
+    refresh: bool = False,
     n_threads: int = 1,
     overwrite: bool = False,
     progress: ProgressSink | None = None,
@@ -161,7 +163,7 @@ def run_ingest(
         Files, folders or archives, or ``-`` for stdin; earlier ones win where compositions repeat.
     out
         The ``known`` artifact; the rejected lines go to ``sibling(out, "rejected")``.
-    format, formula_column, id_column, year_column, anion
+    format, formula_column, id_column, year_column, anion, filter, refresh
         As in ``Reading`` and ``ReadOptions``; they hold for all sources.
     rules
         What is taken, flagged or left out; as in the packaged default if left out.
@@ -175,7 +177,7 @@ def run_ingest(
     Raises
     ------
     ConfigError
-        If there is no such format.
+        If there is no such format, or a filter but nothing to filter.
     InputDataError
         If a file cannot be used, or none of the lines can.
     OutputError
@@ -184,9 +186,10 @@ def run_ingest(
         If another run writes ``out``.
     """
     rules = rules or load_config().ingest.rules
-    columns = {"formula_column": formula_column, "id_column": id_column, "year_column": year_column, "anion": anion}
+    columns = {"formula_column": formula_column, "id_column": id_column, "year_column": year_column, "anion": anion, "filter": filter}
     config = {"format": format, **columns, "rules": rules.model_dump()}
-    reading = Reading(format, ReadOptions(**columns), n_threads)
+    reading = Reading(format, ReadOptions(**columns), n_threads, refresh)
+    _check_filter(sources, filter)
     rejected_path = sibling(out, "rejected")
     _check_not_folders(out, rejected_path)
     with hold_output(out, overwrite=overwrite):
@@ -197,6 +200,11 @@ def run_ingest(
         _check_usable(sources, summary)
         _write(account, summary, _provenance(sources, config, summary))
     return summary
+
+
+def _check_filter(sources: Sequence[Path | str], wanted: str | None) -> None:
+    if wanted is not None and not any(map(is_live, sources)):
+        raise ConfigError(f"--filter: only a live source has one, such as optimade:URL; found {', '.join(map(str, sources))}")
 
 
 def _check_not_folders(*paths: Path) -> None:
