@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from crcrank.sources.columns import Columns, cell_text, choose_columns, present,
 from crcrank.sources.documents import begins_as_json, first_document, read_documents
 from crcrank.sources.opening import Source
 from crcrank.sources.records import About, RawRecord, ReadOptions
-from crcrank.sources.table import first_lines, header_names, read_rows
+from crcrank.sources.table import first_lines, header_names, line_cells, read_rows
 
 ABOUT = About(
     "COD's table data as CSV or JSON; the older dump between semicolons",
@@ -94,8 +93,7 @@ def _read_old_dump(source: Source, advance: Callable[[int], None] | None) -> Ite
 
 
 def _cells(line: str) -> list[str]:
-    cells = next(csv.reader([line], delimiter=";"), []) if ";" in line else []
-    return [cell.strip() for cell in cells]
+    return line_cells(line, ";") if ";" in line else []
 
 
 def _old_formula(row: Sequence[str]) -> str:

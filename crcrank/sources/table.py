@@ -61,7 +61,7 @@ def read_rows(
     lines = enumerate(source.lines(advance), start=1)
     header_line, header = next(((number, line) for number, line in lines if _is_content(line)), (0, ""))
     delimiter = _delimiter(header, options)
-    names = _header_cells(header, delimiter)
+    names = line_cells(header, delimiter)
     columns = choose(source.name, names, options)
     names = [name if name not in names[:i] else "" for i, name in enumerate(names)]  # of equal names the first counts
     rows = csv.reader((line for _, line in lines), delimiter=delimiter, quoting=_quoting(delimiter), strict=True)
@@ -80,7 +80,7 @@ def first_lines(source: Source) -> list[str]:
 def header_names(source: Source) -> list[str]:
     """Return the names in the header, split at the delimiter that gives most of them."""
     lines = first_lines(source)[:1]
-    return max((_header_cells(line, delimiter) for line in lines for delimiter in _DELIMITERS), key=len, default=[])
+    return max((line_cells(line, delimiter) for line in lines for delimiter in _DELIMITERS), key=len, default=[])
 
 
 def _is_content(line: str) -> bool:
@@ -92,11 +92,11 @@ def _looks_like_table(lines: Sequence[str], delimiter: str) -> bool:
     """Say whether the lines are rows; a comma within brackets, ``(Mg,Fe)2SiO4``, makes no cells."""
     if not lines:
         return False
-    names = _header_cells(lines[0], delimiter)
+    names = line_cells(lines[0], delimiter)
     if formula_column(names, ReadOptions()) is not None:
         return True
     splits_brackets = any(name.count("(") != name.count(")") for name in names)
-    n_cells = {len(_header_cells(line, delimiter)) for line in lines}
+    n_cells = {len(line_cells(line, delimiter)) for line in lines}
     return len(lines) > 1 and n_cells == {len(names)} != {1} and not splits_brackets
 
 
@@ -104,14 +104,18 @@ def _delimiter(header: str, options: ReadOptions) -> str:
     """Return the delimiter that gives a formula column, or else the one that gives most cells."""
 
     def fitness(delimiter: str) -> tuple[bool, int]:
-        names = _header_cells(header, delimiter)
+        names = line_cells(header, delimiter)
         return formula_column(names, options) is not None, len(names)
 
     return max(_DELIMITERS, key=fitness)
 
 
-def _header_cells(line: str, delimiter: str) -> list[str]:
-    cells: Iterable[str] = next(csv.reader([line], delimiter=delimiter, quoting=_quoting(delimiter)), [])
+def line_cells(line: str, delimiter: str) -> list[str]:
+    """Return the cells of a line that is looked at by itself; none where a cell is longer than any table's."""
+    try:
+        cells: Iterable[str] = next(csv.reader([line], delimiter=delimiter, quoting=_quoting(delimiter)), [])
+    except csv.Error:
+        return []
     return [cell.strip().strip('"') for cell in cells]
 
 

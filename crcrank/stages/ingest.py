@@ -224,7 +224,7 @@ def _ingest_source(source: Path | str, account: _Account, reading: Reading, prog
     n_files = account.n_unusable_files - n_files_before
     _log.info("%s: %d formulas read", name, account.n_in - n_before - n_files)
     if n_files:
-        _log.warning("%s: %d files cannot be used; the rejected lines say why", name, n_files)
+        _log.warning("%s: files that cannot be used: %d; the rejected lines say why", name, n_files)
 
 
 def _summary(account: _Account, out: Path, rejected_path: Path) -> IngestSummary:
