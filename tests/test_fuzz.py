@@ -2,6 +2,7 @@
 
 import random
 import runpy
+import time
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,14 @@ def test_a_mutated_file_is_read_or_refused(tmp_path: Path, example: Path, seed: 
     (tmp_path / "good.txt").write_text("NaCl\n")
     FUZZ["check_file"](path, name)
     FUZZ["check_folder"](tmp_path)
+
+
+@pytest.mark.parametrize(
+    "unit", [" ", "\t", ",", ";", "A", "1", "a ", "sd_", "data_ ", "[", "{", '"', "'", ":", "A+1.00 ", "Na ", "(", "\n", "\r", "\n;"]
+)
+@pytest.mark.parametrize("start", ["", "x", "sd_1816951", "Formula: ", "00-046-1212\nFormula", '{"a": ', "data_x\n_a ", "formula,"])
+def test_no_pattern_takes_more_than_linear_time(tmp_path: Path, unit: str, start: str) -> None:
+    (tmp_path / "long").write_text(start + unit * (200_000 // len(unit)))
+    started = time.process_time()
+    FUZZ["check_file"](tmp_path / "long", None)
+    assert time.process_time() - started < 5

@@ -23,6 +23,7 @@ ABOUT = About(
 )
 
 _FORMULAS = ("formula", "calcformula")
+_FACTS = ("method", "status")
 _NAMES = {"file", "formula", "nel"}
 _OLD_ID = re.compile(r"[1-9]\d{6}")
 _OLD_FORMULA = re.compile(r"(?:[A-Z][a-z]? +\d+\.\d+ *)+")
@@ -31,6 +32,10 @@ _OLD_FORMULA = re.compile(r"(?:[A-Z][a-z]? +\d+\.\d+ *)+")
 @dataclass(frozen=True, slots=True)
 class _CodColumns(Columns):
     """COD's columns, with what they tell of an entry."""
+
+    def names(self) -> list[str]:
+        """Return the names of all columns that ``record`` looks at."""
+        return [*Columns.names(self), *_FACTS]
 
     def record(self, line: int, row: Mapping[str, object]) -> RawRecord:
         method = cell_text(row.get("method"))

@@ -29,7 +29,7 @@ YEAR_COLUMNS = ("year", "PublicationYear", "publication_year", "_journal_year", 
 THEORETICAL_COLUMNS = ("theoretical", "is_theoretical")
 
 _TRUE, _FALSE = {"true", "1", "yes", "t"}, {"false", "0", "no", "f"}
-_MAX_NAMES_SHOWN = 20
+_MAX_NAMES_SHOWN, _MAX_NAME_SHOWN = 20, 40
 _YEAR = re.compile(r"\s*(1[5-9]\d\d|20\d\d)(?!\d)")
 
 
@@ -49,6 +49,10 @@ class Columns:
     source_id: str | None
     year: str | None
     theoretical: str | None
+
+    def names(self) -> list[str]:
+        """Return the names of all columns that ``record`` looks at."""
+        return [name for name in (*self.formula, self.source_id, self.year, self.theoretical) if name is not None]
 
     def record(self, line: int, row: Mapping[str, object]) -> RawRecord:
         """Return the record of a row, empty where cells are missing."""
@@ -125,7 +129,9 @@ def _optional(source_name: str, role: str, chosen: str | None, usual: Sequence[s
 
 def _missing(source_name: str, role: str, chosen: str | None, usual: Sequence[str], names: Sequence[str]) -> str:
     wanted = f"wanted {chosen!r}" if chosen is not None else f"wanted one of {', '.join(usual)}"
-    shown = ", ".join(repr(name) for name in names[:_MAX_NAMES_SHOWN]) + (", ..." if len(names) > _MAX_NAMES_SHOWN else "")
+    shown = ", ".join(repr(name[:_MAX_NAME_SHOWN]) for name in names[:_MAX_NAMES_SHOWN]) + (
+        ", ..." if len(names) > _MAX_NAMES_SHOWN else ""
+    )
     near = next(
         (close[0] for want in ((chosen,) if chosen is not None else usual) if (close := get_close_matches(want, names, 1, 0.75))), None
     )

@@ -6,6 +6,7 @@ Arrays and pages are read as streams; a document may be large, its file larger t
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import TextIOWrapper
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ NOT_AN_OBJECT = "JSON, but no object"
 
 _LISTS = ("data", "response", "results", "documents", "entries", "structures")
 """Keys under which web services give their documents."""
+_SPACE = re.compile(r"\s*+")
 _SERVED = {"links", "meta", "valid_response"}
 _BLOCK = 1 << 20
 _MAX_DOCUMENT = 64 << 20
@@ -146,6 +148,11 @@ def _streamed(name: str, text: TextIOWrapper) -> Iterator[Document]:
         scanner.skip(",")
 
 
+def _end_of_space(text: str, start: int) -> int:
+    match = _SPACE.match(text, start)
+    return match.end() if match else start
+
+
 class _Scanner:
     """A JSON text of any length, of which one value at a time is in memory."""
 
@@ -168,10 +175,9 @@ class _Scanner:
     def peek(self) -> str:
         """Return the next character that is no space, empty at the end."""
         while True:
-            while self._at < len(self._buffer):
-                if not self._buffer[self._at].isspace():
-                    return self._buffer[self._at]
-                self._at += 1
+            self._at = _end_of_space(self._buffer, self._at)
+            if self._at < len(self._buffer):
+                return self._buffer[self._at]
             if not self._fill():
                 return ""
 

@@ -20,7 +20,7 @@ ABOUT = About(
 )
 
 _NUMBER = re.compile(r"(?<![\d-])\d{2}-\d{3}-\d{4}(?![\d-])")
-_FIELD = re.compile(r"\s*(?P<name>[A-Za-z][A-Za-z .#]*?)\s*[:=]\s*(?P<value>.*)")
+_FIELD = re.compile(r"\s*(?P<name>[A-Za-z][A-Za-z .#]{0,40}?)\s*[:=]\s*(?P<value>.*)")
 _FORMULA_FIELDS = ("formula", "chemical formula", "empirical formula")
 _FORMULA_COLUMNS = ("Chemical Formula", "Formula", "Empirical Formula")
 _ID_COLUMNS = ("PDF #", "PDF#", "PDF Number", "PDF No.", "PDF-No.", "PDF Card", "PDF")
@@ -32,6 +32,12 @@ _DELETED = "deleted entry"
 @dataclass(frozen=True, slots=True)
 class _IcddColumns(Columns):
     """ICDD's columns, with what its marks tell of an entry."""
+
+    marks: tuple[str, ...] = ()
+
+    def names(self) -> list[str]:
+        """Return the names of all columns that ``record`` looks at."""
+        return [*Columns.names(self), *self.marks]
 
     def record(self, line: int, row: Mapping[str, object]) -> RawRecord:
         return _marked(Columns.record(self, line, row), {name.casefold(): cell_text(cell) for name, cell in row.items()})
@@ -67,7 +73,7 @@ def _choose(source_name: str, names: Sequence[str], options: ReadOptions) -> Col
     formula = options.formula_column or next(iter(present(_FORMULA_COLUMNS, names)), None)
     number = options.id_column or next(iter(present(_ID_COLUMNS, names)), None)
     found = choose_columns(source_name, names, ReadOptions(formula, number, options.year_column))
-    return _IcddColumns(found.formula, found.source_id, found.year, None)
+    return _IcddColumns(found.formula, found.source_id, found.year, None, present(_MARKS, names))
 
 
 def _marked(record: RawRecord, fields: Mapping[str, str]) -> RawRecord:

@@ -118,6 +118,15 @@ class Source:
         with self.open() as file:
             return file.read(_HEAD_BYTES)
 
+    @cached_property
+    def head_lines(self) -> list[str]:
+        """The lines that the head holds whole, or the one that it does not; none if it is binary."""
+        is_wide = self.head.startswith(_UTF16_MARKS)
+        if b"\0" in self.head and not is_wide:
+            return []
+        lines = self.head.decode("utf-16" if is_wide else "utf-8-sig", "replace").splitlines(keepends=True)
+        return lines[:-1] if len(self.head) == _HEAD_BYTES and len(lines) > 1 else lines
+
     def lines(self, advance: Callable[[int], None] | None = None) -> Iterator[str]:
         r"""Yield the lines of a text with their ends (``\n``, ``\r`` or ``\r\n``).
 

@@ -23,9 +23,9 @@ ABOUT = About(
 
 _BLOCK = re.compile(rb"^[ \t]*data_sm_", re.MULTILINE)
 _ENTRY = re.compile(r"sd_?(\d{6,8})", re.IGNORECASE)
-_LIST_LINE = re.compile(
-    r"\s*(?:(?P<before>sd_?\d{6,8})[\s,;|]+(?P<formula>[^,;|\t]+)|(?P<first>[^,;|\t]+?)[\s,;|]+(?P<after>sd_?\d{6,8}))", re.IGNORECASE
-)
+_LISTED = re.compile(r"(?<![A-Za-z0-9])sd_?\d{6,8}(?![A-Za-z0-9])", re.IGNORECASE)
+_SEPARATORS = " \t,;|"
+_NEXT_CELL = re.compile(r"[\t,;|]")
 _PUBLISHED = "-published_cell"
 _LABELS = ("_sm_phase_labels",)
 
@@ -35,7 +35,7 @@ def recognises(source: Source) -> bool:
     if looks_like_cif(source):
         return b"data_sm_" in source.head and _BLOCK.search(source.head) is not None
     lines = first_lines(source)
-    return bool(lines) and sum(_LIST_LINE.match(line) is not None for line in lines) * 2 > len(lines)
+    return bool(lines) and sum(_LISTED.search(line) is not None for line in lines) * 2 > len(lines)
 
 
 def read(source: Source, options: ReadOptions, advance: Callable[[int], None] | None = None) -> Iterator[RawRecord]:  # noqa: ARG001
@@ -83,10 +83,13 @@ def _number_in(text: str) -> str | None:
 
 
 def _read_list(lines: Iterable[str]) -> Iterator[RawRecord]:
+    """Yield a record a line: the formula is the cell after the number, or that before it where the number comes last."""
     for number, line in enumerate(lines, start=1):
         text = line.partition("#")[0].strip()
-        match = _LIST_LINE.match(text)
+        match = _LISTED.search(text)
         if match:
-            yield RawRecord(number, (match["formula"] or match["first"]).strip(), _number_in(match["before"] or match["after"]))
+            after = text[match.end() :].strip(_SEPARATORS)
+            before = text[: match.start()].strip(_SEPARATORS)
+            yield RawRecord(number, _NEXT_CELL.split(before or after, maxsplit=1)[0].strip(), _number_in(match[0]))
         elif text:
             yield RawRecord(number, text)

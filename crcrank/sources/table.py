@@ -63,18 +63,19 @@ def read_rows(
     delimiter = _delimiter(header, options)
     names = line_cells(header, delimiter)
     columns = choose(source.name, names, options)
-    names = [name if name not in names[:i] else "" for i, name in enumerate(names)]  # of equal names the first counts
+    place_by_name = {name: i for i, name in reversed(list(enumerate(names)))}  # of equal names the first counts
+    places = {name: i for name in columns.names() if (i := place_by_name.get(name)) is not None}
     rows = csv.reader((line for _, line in lines), delimiter=delimiter, quoting=_quoting(delimiter), strict=True)
     try:
         for row in filter(None, rows):
-            yield columns.record(header_line + rows.line_num, dict(zip(names, row, strict=False)))
+            yield columns.record(header_line + rows.line_num, {name: row[i] for name, i in places.items() if i < len(row)})
     except csv.Error as error:
         raise InputDataError(f"{source.name}: line {header_line + rows.line_num}: damaged row ({error}); is a quote not closed?") from error
 
 
 def first_lines(source: Source) -> list[str]:
-    """Return the first lines that are neither blank nor comments."""
-    return list(islice((line for line in source.lines() if _is_content(line)), _N_LINES_LOOKED_AT))
+    """Return the first lines that are neither blank nor comments, of those that the head holds."""
+    return list(islice(filter(_is_content, source.head_lines), _N_LINES_LOOKED_AT))
 
 
 def header_names(source: Source) -> list[str]:
