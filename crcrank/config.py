@@ -100,6 +100,18 @@ class PopularitySettings(_Section):
     pseudo_count: float = Field(gt=0)
 
 
+class ForestSettings(_Section):
+    """Boosted trees on compositional descriptors."""
+
+    leave_out: tuple[str, ...]
+    n_unlabelled: int = Field(ge=1)
+    n_trees: int = Field(ge=1)
+    n_leaves: int = Field(ge=2)
+    learning_rate: float = Field(gt=0)
+    feature_share: float = Field(gt=0, le=1)
+    l2: float = Field(ge=0)
+
+
 class RandomSettings(_Section):
     """The seed decides everything."""
 
@@ -107,12 +119,13 @@ class RandomSettings(_Section):
 class TrainSettings(_Section):
     """The model, what it learns, and how each kind of model is fitted; a model's settings are the section of its name."""
 
-    model: Literal["fm", "substitution", "popularity", "random"]
+    model: Literal["fm", "substitution", "popularity", "forest", "random"]
     classes: tuple[str, ...]
     validation_fraction: float = Field(ge=0, lt=1)
     fm: FMSettings
     substitution: SubstitutionSettings
     popularity: PopularitySettings
+    forest: ForestSettings
     random: RandomSettings
 
 

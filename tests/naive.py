@@ -228,3 +228,12 @@ def _splits(ions, composition, mixed, units):
             return
     for chosen in itertools.product(*choices):
         yield tuple(itertools.chain.from_iterable(chosen))
+
+
+def descriptors(elements, amounts, properties):
+    """Return means, standard deviations and covariances of the properties over the atoms, written out atom by atom."""
+    atoms = [properties[element] for element, n in zip(elements, amounts, strict=True) for _ in range(n)]
+    columns = [np.array(column) for column in zip(*atoms, strict=True)]
+    means = [column.mean() for column in columns]
+    covariances = [np.mean(a * b) - a.mean() * b.mean() for a, b in itertools.combinations(columns, 2)]
+    return [*means, *(column.std() for column in columns), *covariances]

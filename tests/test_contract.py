@@ -20,9 +20,13 @@ from crcrank.space.space import Candidates
 
 SETTINGS = load_config()
 # Settings of the suite, where those of the configuration would take long.
-SMALL = {"fm": {"n_factors": 4, "n_epochs": 30, "n_final_epochs": 1, "n_batches": 2, "learning_rate": 0.05}}
+SMALL = {
+    "fm": {"n_factors": 4, "n_epochs": 30, "n_final_epochs": 1, "n_batches": 2, "learning_rate": 0.05},
+    "forest": {"n_unlabelled": 1000, "n_trees": 40, "n_leaves": 8, "learning_rate": 0.2},
+}
 # How well a model must tell what was kept back from what is not there; popularity sees ions one by one.
 RECOVERS = {name: 0.75 for name in RECOMMENDERS if name != "random"} | {"popularity": 0.6}
+RANKS = [name for name in RECOMMENDERS if name != "forest"]
 every_model = pytest.mark.parametrize("kind", RECOMMENDERS)
 
 IONS = "Li1+ Na1+ K1+ Ag1+ Cu1+ Tl1+ Mg2+ Ca2+ Ba2+ Fe2+ Mn2+ Zn2+ Al3+ Ga3+ La3+ Ti4+ O2- S2- Cl1-"
@@ -138,7 +142,7 @@ def test_the_order_of_equal_cations_does_not_matter(kind):
         np.testing.assert_allclose(found, fitted(kind).scores(name, candidates), rtol=1e-9, atol=1e-9)
 
 
-@every_model
+@pytest.mark.parametrize("kind", RANKS)
 def test_the_ranking_is_the_order_of_the_scores(kind):
     space = world()[0]
     for name, item in space.classes.items():
@@ -152,6 +156,11 @@ def test_the_ranking_is_the_order_of_the_scores(kind):
         ).ranked
         np.testing.assert_allclose(found.scores, sorted(best.values(), reverse=True)[:60], rtol=1e-9, atol=1e-9)
         np.testing.assert_allclose(found.scores, fitted(kind).scores(name, found.candidates), rtol=1e-9, atol=1e-9)
+
+
+def test_a_forest_cannot_rank_and_says_what_it_can():
+    with pytest.raises(ConfigError, match=r"a forest only re-ranks: .* candidates of class 'first'; .* give this one to --rerank"):
+        fitted("forest").program("first")
 
 
 @pytest.mark.parametrize("kind", RECOVERS)

@@ -12,6 +12,7 @@ from crcrank.errors import ArtifactError
 from crcrank.models.chance import Chance, fit_random
 from crcrank.models.contract import Kind, Recommender
 from crcrank.models.fm import FittedFM
+from crcrank.models.forest import Forest, fit_forest
 from crcrank.models.popularity import Popularity, fit_popularity
 from crcrank.models.substitution import Substitution, fit_substitution
 from crcrank.models.training import fit_fm
@@ -21,6 +22,7 @@ RECOMMENDERS: dict[str, Kind] = {
     "fm": Kind(fit_fm, FittedFM.restore),
     "substitution": Kind(fit_substitution, Substitution.restore),
     "popularity": Kind(fit_popularity, Popularity.restore),
+    "forest": Kind(fit_forest, Forest.restore),
     "random": Kind(fit_random, Chance.restore),
 }
 
