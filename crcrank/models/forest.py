@@ -139,9 +139,8 @@ class Forest:
 def fit_forest(data: TrainingData, settings: ForestSettings, rng: np.random.Generator, n_threads: int, progress: ProgressSink) -> Fitted:
     """Grow trees for each class.
 
-    Known compositions and the sample weigh the same in all, which trees grow better with; the true ratio then enters as an
-    offset of the log-odds, which is exact (King and Zeng, Political Analysis 9, 137 (2001), doi:10.1093/oxfordjournals.pan.a004868,
-    section 4.1).
+    Each row counts once. That an unlabelled one stands for many then enters as an offset of the log-odds, which is exact
+    (King and Zeng, Political Analysis 9, 137 (2001), doi:10.1093/oxfordjournals.pan.a004868, section 4.1).
 
     Raises
     ------
@@ -153,13 +152,12 @@ def fit_forest(data: TrainingData, settings: ForestSettings, rng: np.random.Gene
     progress.start("train", len(data.classes), "classes")
 
     def grow(name: str, own: np.random.Generator) -> tuple[Trees, float]:
-        known, n_candidates = data.known(name), data.space.classes[name].n_candidates
+        known = data.known(name)
         unlabelled, weight = _sample(data.space, name, known, settings.n_unlabelled, own)
         rows = descriptors(properties, *data.space.composition_arrays(name, known.joined(unlabelled)))
-        weights = np.concatenate([np.full(len(known), 1 / len(known)), np.full(len(unlabelled), weight / n_candidates)])
-        trees, baseline = _grown(rows, len(known), weights, settings, int(own.integers(2**31)))
+        trees, baseline = _grown(rows, len(known), settings, int(own.integers(2**31)))
         progress.advance(1, name)
-        return trees, baseline + float(np.log(len(known) / n_candidates))
+        return trees, baseline - float(np.log(weight))
 
     with ThreadPoolExecutor(n_threads) as pool:
         grown = dict(zip(data.classes, pool.map(grow, data.classes, rng.spawn(len(data.classes))), strict=True))
@@ -193,7 +191,7 @@ def _sample(space: Space, name: str, known: Candidates, n: int, rng: np.random.G
     return drawn.take(np.flatnonzero(~is_known)), item.n_candidates / len(places)
 
 
-def _grown(rows: np.ndarray, n_known: int, weights: np.ndarray, settings: ForestSettings, seed: int) -> tuple[Trees, float]:
+def _grown(rows: np.ndarray, n_known: int, settings: ForestSettings, seed: int) -> tuple[Trees, float]:
     """Return trees that tell the first ``n_known`` rows from the others, and the log-odds that they start from."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits
@@ -208,7 +206,7 @@ def _grown(rows: np.ndarray, n_known: int, weights: np.ndarray, settings: Forest
         random_state=seed,
     )
     with threadpool_limits(1, user_api="openmp"):  # on a busy machine its threads wait for each other
-        grower.fit(rows, np.arange(len(rows)) < n_known, sample_weight=weights / weights.mean())
+        grower.fit(rows, np.arange(len(rows)) < n_known)
         expected = grower.decision_function(rows[:n_known])
     trees, baseline = _as_arrays(grower)
     if not np.allclose(trees.sums(rows[:n_known]) + baseline, expected):
