@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -116,13 +116,42 @@ class RandomSettings(_Section):
     """The seed decides everything."""
 
 
+class MachineSettings(_Section):
+    """The Factorization Machine that another model begins with."""
+
+    l2: L2Settings
+    n_epochs: int = Field(ge=1)
+    n_batches: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+
+
+class NNMFSettings(_Section):
+    """A neural network matrix factorization and how it is fitted."""
+
+    start: Literal["fm", "random"]
+    n_concatenated: int = Field(ge=1)
+    n_multiplied: int = Field(ge=1)
+    n_layers: int = Field(ge=1)
+    n_hidden: int = Field(ge=2)
+    l2: tuple[Annotated[float, Field(ge=0)], ...] = Field(min_length=1)
+    n_samples: int = Field(ge=0)
+    n_steps: int = Field(ge=1)
+    n_epochs: int = Field(ge=1)
+    n_final_epochs: int = Field(ge=0)
+    patience: int = Field(ge=0)
+    n_alternate: int = Field(ge=0)
+    learning_rate: float = Field(gt=0)
+    machine: MachineSettings
+
+
 class TrainSettings(_Section):
     """The model, what it learns, and how each kind of model is fitted; a model's settings are the section of its name."""
 
-    model: Literal["fm", "substitution", "popularity", "forest", "random"]
+    model: Literal["fm", "nnmf", "substitution", "popularity", "forest", "random"]
     classes: tuple[str, ...]
     validation_fraction: float = Field(ge=0, lt=1)
     fm: FMSettings
+    nnmf: NNMFSettings
     substitution: SubstitutionSettings
     popularity: PopularitySettings
     forest: ForestSettings

@@ -237,3 +237,27 @@ def descriptors(elements, amounts, properties):
     means = [column.mean() for column in columns]
     covariances = [np.mean(a * b) - a.mean() * b.mean() for a, b in itertools.combinations(columns, 2)]
     return [*means, *(column.std() for column in columns), *covariances]
+
+
+def nnmf_score(candidate, latents, n_concatenated, network, bias):
+    """Dziugaite & Roy, arXiv:1511.06443, section 3, with sums over the cations; ``network`` maps names to arrays."""
+
+    def total(features):
+        return np.sum([latents[feature] for feature in features], axis=0)
+
+    (anion,) = [(element, state, n) for element, state, n in candidate if state < 0]
+    cations = [
+        total([("ion", ion[:2]), ("ion_coefficient", ion[:2], ion[2]), ("cation_anion", ion[:2], anion[:2])])
+        for ion in candidate
+        if ion != anion
+    ]
+    parts = np.sum(cations, axis=0), total([("ion", anion[:2]), ("ion_coefficient", anion[:2], anion[2])])
+    r, a, s = (part[n_concatenated:] for part in (*parts, latents["stoichiometry", stoichiometry(candidate)]))
+    units = network["first_bias"].copy()
+    for part, weights in zip((*parts, latents["stoichiometry", stoichiometry(candidate)]), network["concatenated"], strict=True):
+        units += part[:n_concatenated] @ weights
+    for part, weights in zip((r * r / 2, a * r, s * (r + a)), network["multiplied"], strict=True):
+        units += part @ weights
+    for weights, offset in zip(network["hidden"], network["hidden_bias"], strict=True):
+        units = np.maximum(units, 0) @ weights + offset
+    return float(np.maximum(units, 0) @ network["last"]) + bias

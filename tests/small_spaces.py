@@ -157,3 +157,21 @@ def _stoichiometry_keys(space, name):
     charges = space.ions.group_charge[rows.groups].tolist()
     for states, amounts, charge, n in zip(charges, rows.coefficients.tolist(), rows.anion_charge, rows.anion_coefficient, strict=True):
         yield tuple(sorted([*zip(states, amounts, strict=True), (-int(charge), int(n))]))
+
+
+def twin_latents(network, parameters, name):
+    """Return what ``naive.nnmf_score`` wants: the latents of each feature, their concatenated part, the network and the bias."""
+    ions = [(ion.element, ion.oxidation_state) for ion in (*network.space.ions.cations, *network.space.ions.anions)]
+    n_cations = len(network.space.ions.cations)
+    keys = {
+        "ion": [("ion", ion) for ion in ions],
+        "ion_coefficient": [("ion_coefficient", ion, n + 1) for ion in ions for n in range(network.max_coefficient)],
+        "cation_anion": [("cation_anion", cation, anion) for cation in ions[:n_cations] for anion in ions[n_cations:]],
+        f"stoichiometry.{name}": [("stoichiometry", key) for key in _stoichiometry_keys(network.space, name)],
+    }
+    latents = {}
+    for group, features in keys.items():
+        values = parameters[f"latent.{group}"]
+        latents |= dict(zip(features, values.reshape(len(features), values.shape[-1]), strict=True))
+    weights = {group.removeprefix("network."): values for group, values in parameters.items() if group.startswith("network.")}
+    return latents, network.n_concatenated, weights, float(parameters[f"bias.{name}"][0])

@@ -23,6 +23,14 @@ SETTINGS = load_config()
 SMALL = {
     "fm": {"n_factors": 4, "n_epochs": 30, "n_final_epochs": 1, "n_batches": 2, "learning_rate": 0.05},
     "forest": {"n_unlabelled": 1000, "n_trees": 40, "n_leaves": 8, "learning_rate": 0.2},
+    "nnmf": {
+        "n_multiplied": 4,
+        "n_concatenated": 2,
+        "n_hidden": 8,
+        "n_samples": 500,
+        "n_epochs": 4,
+        "machine": SETTINGS.train.nnmf.machine.model_copy(update={"n_epochs": 30, "n_batches": 2, "learning_rate": 0.05}),
+    },
 }
 # How well a model must tell what was kept back from what is not there; popularity sees ions one by one.
 RECOVERS = {name: 0.75 for name in RECOMMENDERS if name != "random"} | {"popularity": 0.6}

@@ -27,13 +27,14 @@ from typing import Any
 
 import numpy as np
 
-from crcrank.kernels import multilinear, pairwise
+from crcrank.kernels import multilinear, pairwise, perceptron, perceptron_tiles
 from crcrank.kernels.jit import kernel, overload
 from crcrank.kernels.multilinear import DiagonalProgram, MultilinearProgram, MultilinearSearch
 from crcrank.kernels.pairwise import BlockArrays, PairwiseProgram
+from crcrank.kernels.perceptron import PerceptronProgram
 
 # The float64 programs; a further form extends it by its own type.
-ScoringProgram = PairwiseProgram | MultilinearProgram | DiagonalProgram
+ScoringProgram = PairwiseProgram | MultilinearProgram | DiagonalProgram | PerceptronProgram
 
 
 @kernel
@@ -111,6 +112,17 @@ FORMS: dict[type, ScoringForm] = {
         score_margin=multilinear.diagonal_margin,
         promise=multilinear.diagonal_promise,
         bound_tile=multilinear.bound_diagonal,
+    ),
+    PerceptronProgram: ScoringForm(
+        at_anion=perceptron_tiles.at_anion,
+        searched=PerceptronProgram,
+        workspace=perceptron_tiles.tile_workspace,
+        prepare=perceptron_tiles.prepare,
+        fill_tile=perceptron_tiles.fill_tile,
+        fill_scores=perceptron.fill_scores,
+        score_margin=perceptron_tiles.score_margin,
+        promise=perceptron_tiles.promise,
+        bound_tile=perceptron_tiles.bound_tile,
     ),
 }
 

@@ -63,7 +63,7 @@ def sum_workspace(n_slots: int, largest: int, n_factors: int, dtype: type = np.f
 
 
 @kernel
-def _n_orders(blocks, b):
+def n_orders_of(blocks, b):
     """Return in how many orders the tuples of a block's runs can be written: the product of the runs' factorials."""
     n_orders, length = 1, 1
     for slot in range(1, blocks.size.shape[1]):
@@ -73,7 +73,7 @@ def _n_orders(blocks, b):
 
 
 @sum_kernel
-def _fill_factors(program, blocks, b, work):
+def fill_factors(program, blocks, b, work):
     """Fill the exponentiated tables of block ``b`` and clear the sums; return the score that its candidates share."""
     n_slots = blocks.size.shape[1]
     shared = fill_context(program, blocks, b, work.context)
@@ -277,8 +277,8 @@ def add_block_sums(program, blocks, order, weights, work, gradient):
     total = 0.0
     for n in range(order.size):
         b = order[n]
-        shared = _fill_factors(program, blocks, b, work)
-        scale = np.float32(weights[n] * np.exp(shared) / _n_orders(blocks, b))
+        shared = fill_factors(program, blocks, b, work)
+        scale = np.float32(weights[n] * np.exp(shared) / n_orders_of(blocks, b))
         block_total = _contract(blocks.size[b], work) * scale
         _rows_back(blocks.size[b], scale, work)
         _slots_back(blocks, b, work, gradient)

@@ -22,6 +22,7 @@ from crcrank.space.space import Candidates, Space
 FEATURE_GROUPS = ("ion", "stoichiometry", "cation_anion", "ion_coefficient", "prior")
 
 Parameters = Arrays
+_VECTORS = ("row", "slope", "anion_row", "stoichiometry_row")  # the fields of a program whose products are scores
 
 
 @dataclass(frozen=True)
@@ -291,10 +292,14 @@ def mean_program(programs: Sequence[PairwiseProgram]) -> PairwiseProgram:
     n = len(programs)
     if n == 1:
         return programs[0]
-    vectors = {"row", "slope", "anion_row", "stoichiometry_row"}
     parts = {field: [getattr(program, field) for program in programs] for field in PairwiseProgram._fields}
     joined = {
-        field: np.concatenate(arrays, axis=-1) / np.sqrt(n) if field in vectors else np.mean(arrays, axis=0)
+        field: np.concatenate(arrays, axis=-1) / np.sqrt(n) if field in _VECTORS else np.mean(arrays, axis=0)
         for field, arrays in parts.items()
     }
     return PairwiseProgram(**joined)
+
+
+def tempered(program: PairwiseProgram, power: float) -> PairwiseProgram:
+    """Return the program whose scores are ``power`` times those of ``program``."""
+    return PairwiseProgram(*(array * (np.sqrt(power) if field in _VECTORS else power) for field, array in program._asdict().items()))

@@ -13,6 +13,8 @@ from crcrank.models.chance import Chance, fit_random
 from crcrank.models.contract import Kind, Recommender
 from crcrank.models.fm import FittedFM
 from crcrank.models.forest import Forest, fit_forest
+from crcrank.models.nnmf import FittedNNMF
+from crcrank.models.nnmf_training import fit_nnmf
 from crcrank.models.popularity import Popularity, fit_popularity
 from crcrank.models.substitution import Substitution, fit_substitution
 from crcrank.models.training import fit_fm
@@ -24,6 +26,7 @@ RECOMMENDERS: dict[str, Kind] = {
     "popularity": Kind(fit_popularity, Popularity.restore),
     "forest": Kind(fit_forest, Forest.restore),
     "random": Kind(fit_random, Chance.restore),
+    "nnmf": Kind(fit_nnmf, FittedNNMF.restore),
 }
 
 
