@@ -140,7 +140,8 @@ class NNMFSettings(_Section):
     n_final_epochs: int = Field(ge=0)
     patience: int = Field(ge=0)
     n_alternate: int = Field(ge=0)
-    learning_rate: float = Field(gt=0)
+    latent_rate: float = Field(gt=0)
+    network_rate: float = Field(gt=0)
     machine: MachineSettings
 
 

@@ -29,6 +29,7 @@ SMALL = {
         "n_hidden": 8,
         "n_samples": 500,
         "n_epochs": 4,
+        "latent_rate": 0.01,
         "machine": SETTINGS.train.nnmf.machine.model_copy(update={"n_epochs": 30, "n_batches": 2, "learning_rate": 0.05}),
     },
 }

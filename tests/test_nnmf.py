@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 
 import naive
 import numpy as np
@@ -8,8 +9,9 @@ from small_spaces import FIXED_CASES, as_sets, class_ids, machine, random_parame
 from crcrank.chem.elements import read_element_table
 from crcrank.config import load_config
 from crcrank.errors import ModelFitError
-from crcrank.kernels.perceptron import Batch, PerceptronProgram, add_batch_gradient, batch_loss, fill_scores, perceptron_workspace
-from crcrank.kernels.perceptron_tiles import score_margin
+from crcrank.kernels.perceptron import Batch, PerceptronProgram, add_batch_gradient, batch_loss, perceptron_workspace
+from crcrank.kernels.perceptron_tiles import at_anion, bound_tile, fill_tile, prepare, score_margin, tile_workspace
+from crcrank.kernels.tile import new_tile, open_tile
 from crcrank.models import nnmf_training
 from crcrank.models.contract import TrainingData
 from crcrank.models.fm import FittedFM
@@ -97,17 +99,43 @@ def test_the_gradient_is_the_slope_of_the_loss(bias):
         assert naive.inner([gradient[group]], [direction]) == pytest.approx(expected, rel=1e-5, abs=1e-7), group
 
 
+def _tiles(space, program):
+    """Yield block, prefix, filled tile and bound of all tiles of a class."""
+    blocks = space.block_arrays("first")
+    n_slots, largest = blocks.size.shape[1], int(blocks.size.max())
+    tile = new_tile(n_slots, largest, len(space.ions.elements))
+    allowed = np.ones(len(space.ions.cations), bool)
+    for b in range(len(blocks.size)):
+        searched = at_anion(program, blocks, blocks.anion[b])
+        work = tile_workspace(searched, n_slots, largest)
+        open_tile(blocks, b, allowed, tile)
+        prepare(searched, blocks, b, work, tile)
+        for prefix in product(*map(range, blocks.size[b, : max(n_slots - 2, 0)])):
+            local = np.array([*prefix, 0], np.int64)
+            bound = bound_tile(searched, blocks, b, local, work, tile)
+            fill_tile(searched, blocks, b, local, work, tile)
+            yield b, prefix, tile, bound
+
+
 @CASES
 @pytest.mark.parametrize("scale", [1e-3, 0.7, 30.0])
-def test_single_precision_is_within_the_margin(chosen, scale):
+def test_tiles_are_within_the_margin_of_the_scores_and_below_their_bound(chosen, scale):
     space = space_of(chosen)
-    program = _fitted(space, 1, scale).program("first")
-    narrow = PerceptronProgram(*(array.astype(np.float32) for array in program))
-    candidates, blocks = _everything(space), space.block_arrays("first")
-    wide_scores, narrow_scores = np.empty(len(candidates)), np.empty(len(candidates))
-    fill_scores(program, blocks, candidates.blocks, candidates.cations, wide_scores)
-    fill_scores(narrow, blocks, candidates.blocks, candidates.cations, narrow_scores)
-    assert 0 < np.abs(wide_scores - narrow_scores).max() <= score_margin(program, chosen.n_cations) < 1e-2 * np.abs(wide_scores).max()
+    model = _fitted(space, 1, scale)
+    program, starts = model.program("first"), space.block_arrays("first").start
+    candidates = _everything(space)
+    expected = dict(zip(zip(candidates.blocks.tolist(), map(tuple, candidates.cations.tolist()), strict=True),
+                        model.scores("first", candidates), strict=True))  # fmt: skip
+    margin, largest, error = score_margin(program, chosen.n_cations), max(map(abs, expected.values())), 0.0
+    for b, prefix, tile, bound in _tiles(space, program):
+        scores = tile.left[:, None] + tile.pair + tile.right
+        for k, j in np.argwhere(scores > -np.inf):
+            own = [*prefix, k, j][-chosen.n_cations :]
+            score = expected.get((b, tuple(int(start) + int(i) for start, i in zip(starts[b], own, strict=True))))
+            if score is not None:
+                error = max(error, abs(score - float(scores[k, j])))
+                assert score <= bound
+    assert 0 < error <= margin < 0.05 * largest
 
 
 @CASES
@@ -183,31 +211,31 @@ def test_a_network_started_from_a_machine_has_its_scores():
 
 @pytest.mark.parametrize("changes", [{"start": "fm"}, {"start": "random"}, {"n_samples": 0}, {"n_alternate": 0}], ids=str)
 def test_every_way_of_fitting_lowers_the_loss(changes):
-    settings = _settings(n_steps=40, n_epochs=4, l2=(0.1,), learning_rate=0.01, **changes)
+    settings = _settings(n_steps=40, n_epochs=4, l2=(0.1,), latent_rate=0.01, network_rate=0.01, **changes)
     (history,) = _fit(settings).facts["history"]
     losses = [epoch["loss"] for epoch in history if epoch["phase"] == "fit"]
     assert losses[-1] < losses[0]
 
 
 def test_the_penalty_is_chosen_on_the_held_back_part():
-    fitted = _fit(_settings(l2=(0.0, 1e4), n_steps=60))
+    fitted = _fit(_settings(start="random", l2=(0.0, 1e4), n_steps=60, latent_rate=0.01, network_rate=0.01))
     histories = fitted.facts["history"]
     best = [min(sum(epoch["validation"].values()) for epoch in history if epoch["validation"]) for history in histories]
     assert fitted.facts["l2"] == (0.0, 1e4)[int(np.argmin(best))]
     assert sum(fitted.validation.values()) == min(best)
     assert [[epoch["phase"] for epoch in history].count("final") for history in histories] == [int(b == min(best)) for b in best]
-    assert fitted.n_epochs == sum(map(len, histories))
+    assert fitted.n_epochs == sum(epoch["phase"] != "start" for history in histories for epoch in history)
 
 
 def test_nothing_held_back_is_no_reason_to_stop():
     (history,) = _fit(_settings(), _data(n_held=0)).facts["history"]
-    assert [epoch["phase"] for epoch in history] == ["fit"] * 3
+    assert [epoch["phase"] for epoch in history] == ["start", "fit", "fit", "fit"]
     assert not any(epoch["validation"] for epoch in history)
 
 
 def test_a_fit_that_diverges_says_so():
-    with pytest.raises(ModelFitError, match=r"train: the fit diverged in epoch \d+; lower learning_rate in \[train.nnmf\]"):
-        _fit(_settings(learning_rate=1e30))
+    with pytest.raises(ModelFitError, match=r"train: the fit diverged in epoch \d+; lower latent_rate or network_rate in \[train.nnmf\]"):
+        _fit(_settings(latent_rate=1e30))
 
 
 def test_all_candidates_of_a_large_class_at_once_are_refused(monkeypatch):

@@ -115,7 +115,7 @@ FORMS: dict[type, ScoringForm] = {
     ),
     PerceptronProgram: ScoringForm(
         at_anion=perceptron_tiles.at_anion,
-        searched=PerceptronProgram,
+        searched=perceptron_tiles.PerceptronSearch,
         workspace=perceptron_tiles.tile_workspace,
         prepare=perceptron_tiles.prepare,
         fill_tile=perceptron_tiles.fill_tile,

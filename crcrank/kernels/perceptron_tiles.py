@@ -6,7 +6,7 @@ them are made once per block. A tile then costs an addition per unit for the fir
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,22 @@ from crcrank.kernels.jit import kernel, sum_kernel
 from crcrank.kernels.pairwise import BlockArrays
 from crcrank.kernels.perceptron import LARGEST_PRODUCT, PerceptronProgram, add_product, rectify
 from crcrank.kernels.tile import close_pairs, row_slot
+
+
+class PerceptronSearch(NamedTuple):
+    """A perceptron in single precision: the fields of its program, and ``slack``, which no error of the first layer exceeds, (H,)."""
+
+    row: np.ndarray
+    anion_row: np.ndarray
+    stoichiometry_row: np.ndarray
+    concatenated: np.ndarray
+    multiplied: np.ndarray
+    first_bias: np.ndarray
+    hidden: np.ndarray
+    hidden_bias: np.ndarray
+    last: np.ndarray
+    bias: np.ndarray
+    slack: np.ndarray
 
 
 class TileWorkspace(NamedTuple):
@@ -52,7 +68,7 @@ class TileWorkspace(NamedTuple):
     bounds: np.ndarray
 
 
-def tile_workspace(program: PerceptronProgram, n_slots: int, largest: int) -> TileWorkspace:
+def tile_workspace(program: PerceptronSearch, n_slots: int, largest: int) -> TileWorkspace:
     """Return scratch for blocks of ``n_slots`` slots with at most ``largest`` cations each."""
     _, n_multiplied, n_hidden = program.multiplied.shape
     n, dtype = max(1, LARGEST_PRODUCT // n_hidden**2), program.row.dtype
@@ -73,9 +89,10 @@ def tile_workspace(program: PerceptronProgram, n_slots: int, largest: int) -> Ti
     )
 
 
-def at_anion(program: PerceptronProgram, blocks: BlockArrays, anion: int) -> PerceptronProgram:  # noqa: ARG001
+def at_anion(program: PerceptronProgram, blocks: BlockArrays, anion: int) -> PerceptronSearch:  # noqa: ARG001
     """Return the program in single precision."""
-    return PerceptronProgram(*(np.ascontiguousarray(array, np.float32) for array in program))
+    _, slack = _first_layer_bounds(program, blocks.size.shape[1])
+    return PerceptronSearch(*(np.ascontiguousarray(array, np.float32) for array in (*program, slack)))
 
 
 def promise(program: PerceptronProgram, blocks: BlockArrays) -> np.ndarray:
@@ -186,37 +203,42 @@ def _fill_reach(blocks, b, slot, work):
 
 @kernel
 def bound_tile(program, blocks, b, prefix, work, tile):  # noqa: ARG001
-    """Return a bound on a tile's scores: ranges of the units, passed on from layer to layer."""
+    """Return a bound on a tile's scores: ranges of the units, passed on from layer to layer, and wider by what rounding can do."""
     bounds, following = work.bounds[0], work.bounds[1]
     bounds[:] = work.range
     for side in range(2):
         _add_prefix(blocks, prefix, work, bounds[side])
         for slot in range(row_slot(blocks)):
             _add(work.reach[slot, prefix[slot], side], bounds[side])
+    bounds[0] -= program.slack
+    bounds[1] += program.slack
+    rounding = np.float32((2 * program.last.size + 16) * 2.0**-23)
     for layer in range(program.hidden.shape[0]):
-        _cut_bounds(bounds)
-        _pass_bounds(bounds, program.hidden[layer], program.hidden_bias[layer], following)
+        _cut(bounds)
+        _pass_on(bounds, program.hidden[layer], program.hidden_bias[layer], rounding, following)
         bounds, following = following, bounds
-    _cut_bounds(bounds)
-    score = program.bias[0]
+    _cut(bounds)
+    score = program.bias[0] + rounding * abs(program.bias[0])
     for h in range(program.last.size):
-        score += program.last[h] * bounds[1 if program.last[h] > 0 else 0, h]
+        score += program.last[h] * bounds[1 if program.last[h] > 0 else 0, h] + rounding * abs(program.last[h]) * bounds[1, h]
     return score
 
 
 @kernel
-def _cut_bounds(bounds):
+def _cut(bounds):
     for side in range(2):
         for h in range(bounds.shape[1]):
             bounds[side, h] = max(bounds[side, h], 0)
 
 
 @sum_kernel
-def _pass_bounds(bounds, weights, bias, out):
+def _pass_on(bounds, weights, bias, rounding, out):
     """Fill the range of ``bias`` plus the units in ``bounds`` times ``weights``: the image of their centres, as wide as theirs allow."""
-    out[0], out[1] = bias, 0
+    for h in range(bias.size):
+        out[0, h], out[1, h] = bias[h], rounding * abs(bias[h])
     for k in range(weights.shape[0]):
-        centre, radius = (bounds[1, k] + bounds[0, k]) * np.float32(0.5), (bounds[1, k] - bounds[0, k]) * np.float32(0.5)
+        centre = (bounds[1, k] + bounds[0, k]) * np.float32(0.5)
+        radius = (bounds[1, k] - bounds[0, k]) * np.float32(0.5) + rounding * bounds[1, k]
         for h in range(weights.shape[1]):
             out[0, h] += centre * weights[k, h]
             out[1, h] += radius * abs(weights[k, h])
@@ -312,30 +334,35 @@ def _take(program, k, j, pair, n, work, tile):
 def score_margin(program: PerceptronProgram, n_slots: int) -> float:
     """Return a bound on the difference between a score of the tiles and the float64 score.
 
-    Bounds on the size of each unit go through the layers, and beside them bounds on its error: what comes in with an error leaves with
-    that error times the absolute weights, and a sum of ``n`` products adds at most ``n`` units in the last place of the sum of
-    their absolute values (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1). Rounding the parameters
-    counts as some more operations; cutting at zero adds none. Operations count twice, which covers the errors of :func:`bound_tile`:
-    its sums have centres and widths.
+    Bounds on the length of the vector of units go through the layers, and beside them bounds on its error: what comes in with an
+    error leaves with that error times the spectral norm of the weights, and a sum of ``n`` products adds at most ``n`` units in the last
+    place of the sum of their absolute values (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1), over
+    all units at most so many times the Frobenius norm. Rounding the parameters counts as some more operations; cutting at zero adds none.
     """
-    weights = [np.abs(array) for array in program]
-    row, anion, stoichiometry, concatenated, multiplied, first_bias, hidden, hidden_bias, last, bias = weights
+    size, error = map(np.linalg.norm, _first_layer_bounds(program, n_slots))
+    n_hidden = len(program.last)
+    for weights, bias in zip(program.hidden, program.hidden_bias, strict=True):
+        spectral, offset = np.linalg.norm(weights, 2), np.linalg.norm(bias)
+        error = spectral * error + _rounding(n_hidden + 8, np.linalg.norm(weights) * (size + error) + offset)
+        size = spectral * size + offset
+    last = np.linalg.norm(program.last)
+    return float(last * error + _rounding(n_hidden + 8, last * (size + error) + abs(program.bias[0])))
+
+
+def _first_layer_bounds(program: PerceptronProgram, n_slots: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return what no sum of the first layer exceeds before it is cut at zero, and what no error of one does, (H,)."""
+    row, anion_row, stoichiometry_row, concatenated, multiplied, first_bias = (np.abs(array) for array in program[:6])
     d = concatenated.shape[1]
-    r, a, s = (n_slots * _largest(row), _largest(anion), _largest(stoichiometry))
-    size = first_bias + np.einsum("nd,ndh->h", [r[:d], a[:d], s[:d]], concatenated)
-    r, a, s = r[d:], a[d:], s[d:]
+    vectors = n_slots * _largest(row), _largest(anion_row), _largest(stoichiometry_row)
+    r, a, s = (vector[d:] for vector in vectors)
+    size = first_bias + np.einsum("nd,ndh->h", [vector[:d] for vector in vectors], concatenated)
     size = size + np.einsum("nf,nfh->h", [r * r / 2, a * r, s * (r + a)], multiplied)
-    error = _rounding(2 * (3 * row.shape[3] + 8 * (n_slots + 1) ** 2), size)
-    for matrix, offset in zip(hidden, hidden_bias, strict=True):
-        size = size @ matrix + offset
-        error = error @ matrix + _rounding(2 * len(matrix) + 16, size + error @ matrix)
-    total = size @ last + bias[0]
-    return float(error @ last + _rounding(2 * len(last) + 16, total + error @ last))
+    return size, _rounding(3 * row.shape[3] + 8 * (n_slots + 1) ** 2, size)
 
 
 def _largest(rows: np.ndarray) -> np.ndarray:
     return np.asarray(rows.reshape(-1, rows.shape[-1]).max(axis=0))
 
 
-def _rounding(n_operations: int, size: np.ndarray) -> np.ndarray:
-    return np.asarray(n_operations * (2.0**-23 * size + 2.0**-126))
+def _rounding(n_operations: int, size: Any) -> Any:
+    return n_operations * (2.0**-23 * size + 2.0**-120)

@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from crcrank.errors import ArtifactError
 from crcrank.kernels.perceptron import PerceptronProgram, fill_scores
-from crcrank.models.contract import Arrays
+from crcrank.models.contract import Arrays, parameter
 from crcrank.space.space import Candidates, Space
 
 Parameters = Arrays
@@ -146,8 +145,4 @@ class FittedNNMF:
         """Return the model that :meth:`arrays` and :meth:`facts` came from."""
         sizes = {key: facts[key] for key in ("n_concatenated", "n_multiplied", "n_layers", "n_hidden")}
         network = LatentNetwork(space, tuple(facts["classes"]), **sizes)
-        for name, shape in network.shapes().items():
-            found = arrays[name].shape if name in arrays else None
-            if found != shape:
-                raise ArtifactError(f"model: parameter {name!r} should have shape {shape}, found {found}; train it again")
-        return cls(network, {name: arrays[name] for name in network.shapes()})
+        return cls(network, {name: parameter(arrays, name, shape) for name, shape in network.shapes().items()})

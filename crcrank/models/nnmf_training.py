@@ -34,6 +34,7 @@ _FEATURES: tuple[Literal["ion", "stoichiometry", "cation_anion", "ion_coefficien
     "ion_coefficient",
 )
 _LATENT_SCALE = 0.1
+_WEIGHT_SCALE = 0.1
 _DECAY = 0.9
 _N_PARTS = 4  # of each batch, whatever the number of threads, so that the result does not depend on it
 _VALIDATION_SAMPLES = 4  # size of the sample that a fit is judged by, in those of a step
@@ -42,12 +43,12 @@ _MOST_AT_ONCE = 1 << 24
 
 @dataclass(frozen=True)
 class NetworkEpoch:
-    """What some steps gave: their mean loss, and the negative log-likelihood per held-back composition of each class."""
+    """What some steps gave: their mean loss, and then the negative log-likelihood per held-back composition of each class."""
 
     epoch: int
     phase: str
     l2: float
-    loss: float
+    loss: float | None
     validation: dict[str, float]
 
 
@@ -75,7 +76,7 @@ def fit_nnmf(data: TrainingData, settings: NNMFSettings, rng: np.random.Generato
         best.finish(rng, progress)
     return Fitted(
         model=FittedNNMF(network, best.parameters),
-        n_epochs=sum(len(fit.history) for fit in fits),
+        n_epochs=sum(len(fit.history) - 1 for fit in fits),
         validation=best.validation,
         facts={"history": [[vars(epoch) for epoch in fit.history] for fit in fits], "l2": best.l2},
     )
@@ -171,9 +172,11 @@ class NetworkFit:
     def run(self, rng: np.random.Generator, progress: ProgressSink) -> None:
         """Fit until the held-back part stops improving; keep the best parameters."""
         best, since_best = dict(self.parameters), 0
+        self.validation = self._validate()
+        self.best_score = sum(self.validation.values()) if self.validation else np.inf
+        self.history.append(NetworkEpoch(0, "start", self.l2, None, self.validation))
         for epoch in range(self._settings.n_epochs):
-            rate = self._settings.learning_rate * max(0.05, 1 - epoch / self._settings.n_epochs)
-            loss = self._epoch(self._data.fitting, rate, rng, progress)
+            loss = self._epoch(self._data.fitting, max(0.05, 1 - epoch / self._settings.n_epochs), rng, progress)
             validation = self._validate()
             self.history.append(NetworkEpoch(epoch + 1, "fit", self.l2, loss, validation))
             since_best += 1
@@ -191,33 +194,37 @@ class NetworkFit:
             return
         everything = {name: self._data.known(name) for name in self._data.classes}
         for _ in range(self._settings.n_final_epochs):
-            loss = self._epoch(everything, 0.05 * self._settings.learning_rate, rng, progress)
+            loss = self._epoch(everything, 0.05, rng, progress)
             self.history.append(NetworkEpoch(len(self.history) + 1, "final", self.l2, loss, {}))
 
-    def _epoch(self, known: Mapping[str, Candidates], rate: float, rng: np.random.Generator, progress: ProgressSink) -> float:
+    def _epoch(self, known: Mapping[str, Candidates], decay: float, rng: np.random.Generator, progress: ProgressSink) -> float:
         total = 0.0
         for samples in zip(*(item.steps(self._settings.n_steps, rng) for item in self._candidates.values()), strict=True):
             batches = {name: _batch(known[name], *sample) for name, sample in zip(self._candidates, samples, strict=True)}
-            loss = self._step(batches, rate)
+            with np.errstate(over="ignore", invalid="ignore"):  # the loss tells
+                loss = self._step(batches, decay)
             if not np.isfinite(loss):
-                raise ModelFitError(f"train: the fit diverged in epoch {len(self.history) + 1}; lower learning_rate in [train.nnmf]")
+                raise ModelFitError(
+                    f"train: the fit diverged in epoch {len(self.history)}; lower latent_rate or network_rate in [train.nnmf]"
+                )
             total += loss / self._settings.n_steps
             progress.advance(1, f"loss {loss:.0f}")
         return total
 
-    def _step(self, batches: Mapping[str, Batch], rate: float) -> float:
+    def _step(self, batches: Mapping[str, Batch], decay: float) -> float:
         programs = self._network.compile_all(self.parameters, np.float32)
         loss, gradient = self._gradient(programs, batches)
         turn = ("network.", "latent.", "")[self._n_steps // self._settings.n_alternate % 2 if self._settings.n_alternate else 2]
         self._n_steps += 1
         for group, values in self.parameters.items():
-            slope = gradient[group]
+            slope, rate = gradient[group], self._settings.network_rate
             if group.startswith("latent."):
                 loss += self.l2 / 2 * float((values**2).sum())
                 slope += self.l2 * values
+                rate = self._settings.latent_rate
             if group.startswith((turn, "bias.")):
                 self._squares[group] = _DECAY * self._squares[group] + (1 - _DECAY) * slope**2
-                self.parameters[group] = values - rate * slope / (np.sqrt(self._squares[group]) + 1e-8)
+                self.parameters[group] = values - decay * rate * slope / (np.sqrt(self._squares[group]) + 1e-8)
         return loss
 
     def _gradient(self, programs: Mapping[str, PerceptronProgram], batches: Mapping[str, Batch]) -> tuple[float, Parameters]:
@@ -226,10 +233,8 @@ class NetworkFit:
         def add(part: int) -> float:
             loss = 0.0
             for name, batch in batches.items():
-                own = Batch(*(np.ascontiguousarray(array[part::_N_PARTS]) for array in batch))
-                loss += add_batch_gradient(
-                    programs[name], self._blocks[name], own, perceptron_workspace(programs[name]), buffers[part][name]
-                )
+                program, own = programs[name], _part(batch, part)
+                loss += add_batch_gradient(program, self._blocks[name], own, perceptron_workspace(program), buffers[part][name])
             return loss
 
         loss = sum(self._pool.map(add, range(_N_PARTS)))
@@ -312,7 +317,8 @@ def _put_machine(parameters: Parameters, machine: FittedFM) -> None:
     """Let the multiplied latents be the machine's factors, and two units of each layer carry its score and minus that.
 
     The network multiplies the sums of vectors, hence also each vector by itself: the first concatenated latents hold the machine's
-    weights less what that adds.
+    weights less what that adds. They are held small, and their weights in the network large, so that the penalty hardly touches them, as
+    in the machine.
     """
     (given,) = machine.members
     n_factors, n_cations = machine.machine.n_factors, len(machine.machine.space.ions.cations)
@@ -321,16 +327,18 @@ def _put_machine(parameters: Parameters, machine: FittedFM) -> None:
             feature = group.removeprefix("latent.")
             factor = given[f"factor.{feature}"]
             values[..., -n_factors:] = factor
-            values[..., 0] = given[f"weight.{feature}"] - (0 if feature.startswith("stoichiometry") else (factor**2).sum(axis=-1) / 2)
+            own = 0 if feature.startswith("stoichiometry") else (factor**2).sum(axis=-1) / 2
+            values[..., 0] = _WEIGHT_SCALE * (given[f"weight.{feature}"] - own)
         elif group.startswith("bias."):
             values[:] = given[group]
     # The anion's vector by itself is no product that the network sees.
     ion, coefficient = given["factor.ion"][n_cations:, None], given["factor.ion_coefficient"][n_cations:]
-    parameters["latent.ion"][n_cations:, 0] = given["weight.ion"][n_cations:]
-    parameters["latent.ion_coefficient"][n_cations:, :, 0] = given["weight.ion_coefficient"][n_cations:] + (ion * coefficient).sum(axis=-1)
+    by_coefficient = given["weight.ion_coefficient"][n_cations:] + (ion * coefficient).sum(axis=-1)
+    parameters["latent.ion"][n_cations:, 0] = _WEIGHT_SCALE * given["weight.ion"][n_cations:]
+    parameters["latent.ion_coefficient"][n_cations:, :, 0] = _WEIGHT_SCALE * by_coefficient
     for sign, unit in ((1.0, 0), (-1.0, 1)):
         parameters["network.concatenated"][:, :, unit] = 0
-        parameters["network.concatenated"][:, 0, unit] = sign
+        parameters["network.concatenated"][:, 0, unit] = sign / _WEIGHT_SCALE
         parameters["network.multiplied"][:, :, unit] = sign
         parameters["network.hidden"][:, :, unit] = 0
         parameters["network.hidden"][:, unit, unit] = 1
