@@ -21,6 +21,10 @@ from crcrank.errors import ConfigError
 _PATH_KEYS = (("space", "ions"), ("space", "elements"), ("run", "known"), ("run", "holdout"))
 
 
+_Factors = Annotated[int, Field(ge=1)]
+FactorsByCations = tuple[_Factors, _Factors, _Factors, _Factors]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -145,14 +149,43 @@ class NNMFSettings(_Section):
     machine: MachineSettings
 
 
+class TuckerSettings(_Section):
+    """Numbers of factors of a Tucker decomposition, where several are given for classes with 1, 2, 3 and 4 cations."""
+
+    n_cation_factors: FactorsByCations
+    n_anion_factors: int = Field(ge=1)
+    n_ratio_factors: FactorsByCations
+    n_iterations: int = Field(ge=0)
+
+
+class CPSettings(_Section):
+    """Numbers of factors of a CP decomposition, for classes with 1, 2, 3 and 4 cations, and how it is fitted."""
+
+    n_factors: FactorsByCations
+    n_iterations: int = Field(ge=1)
+    l2: float = Field(ge=0)
+
+
+class SVDSettings(_Section):
+    """A matrix of known compositions and its number of factors, for classes with 1, 2, 3 and 4 cations."""
+
+    matrix: Literal["ion_rest", "pair_rest", "system_ratio"]
+    n_factors: FactorsByCations
+
+
+class NMFSettings(_Section):
+    """A matrix of known compositions, its number of factors, for classes with 1, 2, 3 and 4 cations, and how it is fitted."""
+
+    matrix: Literal["ion_rest", "pair_rest", "system_ratio"]
+    n_factors: FactorsByCations
+    n_iterations: int = Field(ge=1)
+    l2: float = Field(ge=0)
+
+
 class TrainSettings(_Section):
     """The model, what it learns, and how each kind of model is fitted; a model's settings are the section of its name."""
 
-    model: Literal["fm", "nnmf", "substitution", "popularity", "forest", "random"]
-    classes: tuple[str, ...]
-    validation_fraction: float = Field(ge=0, lt=1)
-    fm: FMSettings
-    nnmf: NNMFSettings
+    model: Literal["fm", "nnmf", "tucker", "cp", "svd", "nmf", "substitution", "popularity", "forest", "random"]
     substitution: SubstitutionSettings
     popularity: PopularitySettings
     forest: ForestSettings

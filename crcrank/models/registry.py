@@ -9,19 +9,30 @@ import numpy as np
 import pyarrow as pa
 
 from crcrank.errors import ArtifactError
+from crcrank.kernels.multilinear import DiagonalProgram, MultilinearProgram
 from crcrank.models.chance import Chance, fit_random
 from crcrank.models.contract import Kind, Recommender
+from crcrank.models.cp import fit_cp
 from crcrank.models.fm import FittedFM
 from crcrank.models.forest import Forest, fit_forest
+from crcrank.models.matrices import FittedMatrices
+from crcrank.models.nmf import fit_nmf
 from crcrank.models.nnmf import FittedNNMF
 from crcrank.models.nnmf_training import fit_nnmf
 from crcrank.models.popularity import Popularity, fit_popularity
 from crcrank.models.substitution import Substitution, fit_substitution
+from crcrank.models.svd import fit_svd
+from crcrank.models.tensor import FittedTensor
 from crcrank.models.training import fit_fm
+from crcrank.models.tucker import fit_tucker
 from crcrank.space.space import Space
 
 RECOMMENDERS: dict[str, Kind] = {
     "fm": Kind(fit_fm, FittedFM.restore),
+    "tucker": Kind(fit_tucker, FittedTensor.restorer(MultilinearProgram)),
+    "cp": Kind(fit_cp, FittedTensor.restorer(DiagonalProgram)),
+    "svd": Kind(fit_svd, FittedMatrices.restore),
+    "nmf": Kind(fit_nmf, FittedMatrices.restore),
     "substitution": Kind(fit_substitution, Substitution.restore),
     "popularity": Kind(fit_popularity, Popularity.restore),
     "forest": Kind(fit_forest, Forest.restore),

@@ -1,0 +1,165 @@
+"""Tucker decomposition of the tensor of known compositions, by higher-order orthogonal iteration over its ones.
+
+De Lathauwer, De Moor and Vandewalle, SIAM J. Matrix Anal. Appl. 21, 1324 (2000), doi:10.1137/S0895479898346995: each mode's
+factors are the leading left singular vectors of the tensor multiplied with those of all other modes. Only the ones enter, as
+sums of Kronecker products of factor vectors. The cation modes share their factors, which they would find anyway, since the
+tensor is the same in every order of the cations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from crcrank.config import TuckerSettings
+from crcrank.kernels.multilinear import MultilinearProgram
+from crcrank.models.contract import Fitted, TrainingData
+from crcrank.models.tensor import FittedTensor, Ones, check_rank, ordered_ones
+from crcrank.progress import ProgressSink
+from crcrank.space.space import Candidates, Space
+
+# Eigenvalues that differ by less than this share of the largest count as equal.
+_SAME_EIGENVALUE = 1e-6
+_CHUNK = 1024
+
+
+class Factors(NamedTuple):
+    """Orthonormal columns of each mode, (size of the mode, n_factors)."""
+
+    cation: np.ndarray
+    anion: np.ndarray
+    ratio: np.ndarray
+
+
+def fit_tucker(
+    data: TrainingData,
+    settings: TuckerSettings,
+    rng: np.random.Generator,  # noqa: ARG001  (nothing is random)
+    n_threads: int,  # noqa: ARG001  (BLAS takes its own)
+    progress: ProgressSink,
+) -> Fitted:
+    """Decompose the tensor of all known compositions of each class.
+
+    Raises
+    ------
+    ModelFitError
+        If there are more factors of a mode than known compositions tell apart.
+    """
+    progress.start("train", len(data.classes), "classes")
+    programs = {}
+    for name in data.classes:
+        programs[name] = _decomposed(data.space, name, data.known(name), settings)
+        progress.advance(1, name)
+    return Fitted(FittedTensor(data.space, programs), n_epochs=1 + settings.n_iterations)
+
+
+def _decomposed(space: Space, name: str, known: Candidates, settings: TuckerSettings) -> MultilinearProgram:
+    ones, ratio_rows = ordered_ones(space, name, known)
+    n_cations = ones.cations.shape[1]
+    ranks = (settings.n_cation_factors[n_cations - 1], settings.n_anion_factors, settings.n_ratio_factors[n_cations - 1])
+    modes = (
+        ("n_cation_factors", ones.cations, "cations"),
+        ("n_anion_factors", ones.anion, "anions"),
+        ("n_ratio_factors", ones.ratio, "ratios"),
+    )
+    for rank, (key, index, what) in zip(ranks, modes, strict=True):
+        check_rank(name, f"tucker.{key}", rank, len(np.unique(index)), what)
+    sizes = (len(space.ions.cations), len(space.ions.anions), int(ones.ratio.max()) + 1)
+    factors = decompose(ones, sizes, ranks, settings.n_iterations)
+    ratio = np.vstack([factors.ratio, np.zeros((1, factors.ratio.shape[1]))])
+    return MultilinearProgram(factors.cation, core_tensor(ones, factors), ratio[ratio_rows])
+
+
+def decompose(ones: Ones, sizes: tuple[int, int, int], ranks: tuple[int, int, int], n_iterations: int) -> Factors:
+    """Return the factors of the cation, anion and ratio modes.
+
+    Parameters
+    ----------
+    ones
+        Cells in every order of the cations.
+    sizes, ranks
+        Size and number of factors of each mode; the ratios may get fewer, so that the approximation, too, is the same in every
+        order of the cations: orders mix ratios of one eigenvalue, which stay together.
+    n_iterations
+        Iterations after the start from the singular vectors of the tensor itself.
+    """
+    others = (
+        np.column_stack([ones.cations[:, 1:], ones.anion, ones.ratio]),
+        np.column_stack([ones.cations, ones.ratio]),
+        np.column_stack([ones.cations, ones.anion]),
+    )
+    indices = (ones.cations[:, 0], ones.anion, ones.ratio)
+    grams = [_sparse_gram(*mode) for mode in zip(indices, sizes, others, strict=True)]
+    factors = Factors(_leading(grams[0], ranks[0]), _leading(grams[1], ranks[1]), _leading_whole(grams[2], ranks[2]))
+    for _ in range(n_iterations):
+        factors = _improved(ones, factors, ranks)
+    return factors
+
+
+def _improved(ones: Ones, factors: Factors, ranks: tuple[int, int, int]) -> Factors:
+    cations = [factors.cation[index] for index in ones.cations.T]
+    unfolded = _unfolded(ones.cations[:, 0], len(factors.cation), [*cations[1:], factors.anion[ones.anion]], [factors.ratio[ones.ratio]])
+    factors = factors._replace(cation=_leading(unfolded @ unfolded.T, ranks[0]))
+    cations = [factors.cation[index] for index in ones.cations.T]
+    unfolded = _unfolded(ones.anion, len(factors.anion), cations, [factors.ratio[ones.ratio]])
+    factors = factors._replace(anion=_leading(unfolded @ unfolded.T, ranks[1]))
+    gram = np.zeros((len(factors.ratio), len(factors.ratio)))
+    for column in cations[0].T:  # one at a time, since the unfolded tensor is large
+        unfolded = _unfolded(ones.ratio, len(factors.ratio), [column[:, None], *cations[1:]], [factors.anion[ones.anion]])
+        gram += unfolded @ unfolded.T
+    return factors._replace(ratio=_leading_whole(gram, ranks[2]))
+
+
+def core_tensor(ones: Ones, factors: Factors) -> np.ndarray:
+    """Return the core tensor multiplied with the factors of the anions, (n_anions, n_cation_factors ** n_cations, n_ratio_factors)."""
+    cations = [factors.cation[index] for index in ones.cations.T]
+    unfolded = _unfolded(ones.anion, len(factors.anion), cations, [factors.ratio[ones.ratio]])
+    core = factors.anion @ (factors.anion.T @ unfolded)
+    return np.ascontiguousarray(core.reshape(len(factors.anion), -1, factors.ratio.shape[1]))
+
+
+def _sparse_gram(index: np.ndarray, size: int, others: np.ndarray) -> np.ndarray:
+    """Return the products of the rows of the tensor unfolded along a mode, (size, size)."""
+    columns = np.unique(others, axis=0, return_inverse=True)[1].ravel()
+    unfolded = sparse.csr_array((np.ones(len(index)), (index, columns)), shape=(size, int(columns.max()) + 1))
+    return np.asarray((unfolded @ unfolded.T).toarray())
+
+
+def _kronecker(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the Kronecker product of the rows of some matrices, row by row."""
+    return reduce(lambda a, b: (a[:, :, None] * b[:, None, :]).reshape(len(a), -1), rows)
+
+
+def _unfolded(index: np.ndarray, size: int, left: Sequence[np.ndarray], right: Sequence[np.ndarray]) -> np.ndarray:
+    """Return for each index the sum over its ones of the Kronecker products of their vectors, (size, product of all widths)."""
+    n_left, n_right = (int(np.prod([matrix.shape[1] for matrix in side])) for side in (left, right))
+    out = np.zeros((size, n_left, n_right))
+    for i, rows in _groups(index, size):
+        out[i] += _kronecker([matrix[rows] for matrix in left]).T @ _kronecker([matrix[rows] for matrix in right])
+    return out.reshape(size, n_left * n_right)
+
+
+def _groups(index: np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the rows of each index, some at a time."""
+    order = np.argsort(index, kind="stable")
+    cuts = np.searchsorted(index[order], np.arange(size + 1))
+    for i in range(size):
+        for first in range(cuts[i], cuts[i + 1], _CHUNK):
+            yield i, order[first : min(first + _CHUNK, cuts[i + 1])]
+
+
+def _leading(gram: np.ndarray, rank: int) -> np.ndarray:
+    return np.ascontiguousarray(np.linalg.eigh(gram)[1][:, ::-1][:, :rank])
+
+
+def _leading_whole(gram: np.ndarray, rank: int) -> np.ndarray:
+    """Return leading eigenvectors, at most ``rank``, so many that no space of equal eigenvalues is cut."""
+    values, vectors = np.linalg.eigh(gram)
+    gaps = np.diff(values)[::-1]  # from each value to the next smaller one
+    while 1 < rank < len(values) and gaps[rank - 1] <= _SAME_EIGENVALUE * values[-1]:
+        rank -= 1
+    return np.ascontiguousarray(vectors[:, ::-1][:, :rank])
