@@ -186,6 +186,14 @@ class TrainSettings(_Section):
     """The model, what it learns, and how each kind of model is fitted; a model's settings are the section of its name."""
 
     model: Literal["fm", "nnmf", "tucker", "cp", "svd", "nmf", "substitution", "popularity", "forest", "random"]
+    classes: tuple[str, ...]
+    validation_fraction: float = Field(ge=0, lt=1)
+    fm: FMSettings
+    nnmf: NNMFSettings
+    tucker: TuckerSettings
+    cp: CPSettings
+    svd: SVDSettings
+    nmf: NMFSettings
     substitution: SubstitutionSettings
     popularity: PopularitySettings
     forest: ForestSettings
