@@ -18,7 +18,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from crcrank.errors import ConfigError
 
-_PATH_KEYS = (("space", "ions"), ("space", "elements"), ("run", "known"), ("run", "holdout"))
+_PATH_KEYS = (
+    ("space", "ions"),
+    ("space", "elements"),
+    ("run", "known"),
+    ("run", "holdout"),
+    ("study", "known"),
+    ("study", "holdout"),
+)
 
 
 _Factors = Annotated[int, Field(ge=1)]
@@ -227,6 +234,41 @@ class RunSettings(_Section):
     classes: tuple[str, ...]
 
 
+class VariantSettings(_Section):
+    """A model of a study with settings of its own, which override those of its section of ``[train]`` key by key."""
+
+    name: str = Field(min_length=1)
+    model: str
+    learn: Literal["each", "together"] | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class StudySettings(_Section):
+    """What ``crcrank study`` compares: every combination is a cell."""
+
+    name: str
+    known: tuple[Path, ...]
+    holdout: tuple[Path, ...]
+    models: tuple[str, ...]
+    variants: tuple[VariantSettings, ...]
+    baseline: str
+    classes: tuple[str, ...]
+    learn: Literal["each", "together"]
+    designs: tuple[Literal["other_database", "random_fraction", "leave_system_out", "by_year", "class_transfer"], ...] = Field(min_length=1)
+    learn_from: tuple[str, ...]
+    year: int = Field(ge=0)
+    fractions: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(min_length=1)
+    prior_components: tuple[Annotated[int, Field(ge=0)], ...]
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
+    k: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
+    count: Literal["hidden", "all"]
+
+    def all_variants(self) -> tuple[VariantSettings, ...]:
+        """Return the models as they stand in ``[train]`` (all of them for ``*``), then the variants."""
+        names = [name for item in self.models for name in (model_names() if item == "*" else [item])]
+        return (*(VariantSettings(name=name, model=name) for name in names), *self.variants)
+
+
 class Settings(_Section):
     """All settings of all stages."""
 
@@ -237,21 +279,46 @@ class Settings(_Section):
     rank: RankSettings
     validation: ValidateSettings = Field(alias="validate")
     run: RunSettings
+    study: StudySettings
 
 
-def with_model(settings: Settings, model: str) -> Settings:
+def model_names() -> tuple[str, ...]:
+    """Return the names of all kinds of models."""
+    return tuple(get_args(TrainSettings.model_fields["model"].annotation))
+
+
+def with_model(settings: Settings, model: str, where: str | None = None) -> Settings:
     """Return the settings with another model to train.
 
     Raises
     ------
     ConfigError
-        If there is no such model.
+        If there is no such model; the message begins with ``where``, the option if left out.
     """
-    known = get_args(TrainSettings.model_fields["model"].annotation)
+    known = model_names()
     if model not in known:
         near = get_close_matches(model, known, 1)
-        raise ConfigError(f"--model {model}: no such model; " + (f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"))
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+        raise ConfigError(f"{where or f'--model {model}'}: no such model; {hint}")
     return settings.model_copy(update={"train": settings.train.model_copy(update={"model": model})})
+
+
+def with_variant(settings: Settings, variant: VariantSettings, where: str = "study.variants") -> Settings:
+    """Return the settings with the model of a variant to train, and what the variant overrides.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such model, or it has no such setting.
+    """
+    settings = with_model(settings, variant.model, f"{where}: model {variant.model!r}")
+    section: BaseModel = getattr(settings.train, variant.model)
+    values = _merged(section.model_dump(mode="json"), variant.settings)
+    try:
+        own = type(section).model_validate_json(json.dumps(values, default=str), strict=True)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {variant.name}: settings.{_first_problem(error, type(section))}") from error
+    return settings.model_copy(update={"train": settings.train.model_copy(update={variant.model: own})})
 
 
 def cache_folder() -> Path:
@@ -287,8 +354,9 @@ def load_config(path: Path | None = None) -> Settings:
     try:
         settings = Settings.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
-        raise ConfigError(f"{where}: {_first_problem(error)}") from error
+        raise ConfigError(f"{where}: {_first_problem(error, Settings)}") from error
     _check_classes(where, settings)
+    _check_study(where, settings)
     return settings
 
 
@@ -338,12 +406,12 @@ def _table(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _first_problem(error: ValidationError) -> str:
+def _first_problem(error: ValidationError, root: type[BaseModel]) -> str:
     problems = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
     problem = problems[0]  # a misspelt key explains a missing one
     key = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
-        known = list(_keys_beside(problem["loc"]))
+        known = list(_keys_beside(problem["loc"], root))
         near = get_close_matches(str(problem["loc"][-1]), known, 1)
         return f"{key}: unknown key; " + (f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}")
     if problem["type"] == "missing":
@@ -351,9 +419,8 @@ def _first_problem(error: ValidationError) -> str:
     return f"{key}: {problem['msg'][:1].lower()}{problem['msg'][1:]}, found {problem['input']!r}"
 
 
-def _keys_beside(location: tuple[int | str, ...]) -> Iterator[str]:
-    """Yield the allowed keys where an unknown one was found."""
-    section: type[BaseModel] = Settings
+def _keys_beside(location: tuple[int | str, ...], section: type[BaseModel]) -> Iterator[str]:
+    """Yield the allowed keys where an unknown one was found, below ``section``."""
     for part in location[:-1]:
         field = next((f for name, f in section.model_fields.items() if part in (name, f.alias)), None)
         if field is not None:  # otherwise ``part`` is the free name of a class
@@ -364,9 +431,40 @@ def _keys_beside(location: tuple[int | str, ...]) -> Iterator[str]:
 
 
 def _check_classes(where: Path, settings: Settings) -> None:
-    for key, names in (("train.classes", settings.train.classes), ("run.classes", settings.run.classes)):
+    study = settings.study
+    named = {"train": settings.train.classes, "run": settings.run.classes, "study": study.classes}
+    for key, names in {**{f"{section}.classes": names for section, names in named.items()}, "study.learn_from": study.learn_from}.items():
         for name in names:
             check_class(name, settings, f"{where}: {key}")
+
+
+def _check_study(where: Path, settings: Settings) -> None:
+    """Raise ConfigError unless the parts of a study go together, if the settings describe one."""
+    study = settings.study
+    variants = study.all_variants()
+    if not variants:
+        return
+    names = [variant.name for variant in variants]
+    for variant in variants:
+        with_variant(settings, variant, f"{where}: study.variants")
+    wrong = {
+        "two variants have the same name": len(set(names)) < len(names),
+        f"baseline {study.baseline!r} is none of the variants {', '.join(names)}": study.baseline not in {"", *names},
+        "known names no list": not study.known,
+        "design 'other_database' needs a list in holdout": "other_database" in study.designs and not study.holdout,
+        "design 'by_year' needs year, the last one to train on": "by_year" in study.designs and not study.year,
+        "design 'class_transfer' needs learn_from, the classes to train on": "class_transfer" in study.designs and not study.learn_from,
+        'a fraction of 1 leaves nothing to look for: count = "all", or a list in holdout': (
+            study.count == "hidden"
+            and 1 in study.fractions
+            and not study.holdout
+            and bool({"random_fraction", "leave_system_out"} & set(study.designs))
+        ),
+        "learn_from and classes share a class": bool(set(study.learn_from) & set(study.classes)),
+    }
+    for problem, is_so in wrong.items():
+        if is_so:
+            raise ConfigError(f"{where}: study: {problem}")
 
 
 def check_class(name: str, settings: Settings, where: str) -> None:

@@ -19,7 +19,7 @@ def split(design, rows, fraction, shuffled, year=None):
         trained = taken(known, fraction, shuffled)
         return trained, everything - trained, trained
     if design == "leave_system_out":
-        systems = sorted({row["system"] for row in rows})
+        systems = sorted({rows[i]["system"] for i in known})
         seen_systems = {systems[i] for i in taken(systems, fraction, shuffled)}
         seen = {i for i in everything if rows[i]["system"] in seen_systems}
         return seen & known, everything - seen, seen
@@ -34,10 +34,16 @@ def n_shuffled(design, rows, year=None):
     """Return how many things a design shuffles."""
     known = [row for row in rows if row["is_known"]]
     if design == "leave_system_out":
-        return len({row["system"] for row in rows})
+        return len({row["system"] for row in known})
     return len([row for row in known if 0 < row["year"] <= year]) if design == "by_year" else len(known)
 
 
 def mean_and_error(values):
     mean = statistics.fmean(values)
     return mean, (statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else None)
+
+
+def hits_in_ranking(score_by_formula, left_out, looked_for, k):
+    """Count what is looked for among the k best formulas that are not left out."""
+    ranked = sorted((formula for formula in score_by_formula if formula not in left_out), key=lambda formula: -score_by_formula[formula])
+    return len([formula for formula in ranked[:k] if formula in looked_for])

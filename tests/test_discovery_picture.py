@@ -12,7 +12,7 @@ from matplotlib import style
 from matplotlib.figure import Figure
 
 from crcrank.errors import InputDataError, OutputError
-from crcrank.report import discovery
+from crcrank.report import canvas, discovery
 from crcrank.report.discovery import DiscoveryCurve, draw_discovery
 
 
@@ -22,7 +22,7 @@ def _curve(composition_class="ternary", holdout="COD", n_ranked=3000, every=3, n
 
 
 def _figure(curves):
-    with style.context(["default", discovery._STYLE]):
+    with style.context(["default", canvas.STYLE]):
         return discovery._draw_figure(curves)
 
 
@@ -123,7 +123,7 @@ def test_labels_never_cover_each_other(holdouts, n_ranked):
 
 def test_step_line_keeps_every_hit_and_both_ends():
     hits = np.array([0, 0, 1, 1, 1, 2, 3, 3], np.int64)
-    assert discovery._turning_points(hits).tolist() == [1, 3, 6, 7, 8]
+    assert canvas.turning_points(hits).tolist() == [1, 3, 6, 7, 8]
 
 
 def test_no_curve_is_refused(tmp_path):

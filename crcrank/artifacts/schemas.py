@@ -93,4 +93,41 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("n_unknown", pa.int64()),
         ]
     ),
+    "study_cell": pa.schema(
+        [
+            ("composition_class", _text),
+            ("k", pa.int64()),
+            ("n_hits", pa.int64()),
+            ("hit_rate", pa.float64()),
+            ("enrichment", pa.float64()),
+            ("n_targets", pa.int64()),
+            ("n_unknown", pa.int64()),
+            ("n_known_fitted", pa.int64()),
+            ("fit_seconds", pa.float64()),
+            ("rank_seconds", pa.float64()),
+            ("hit_ranks", pa.list_(pa.int32())),
+        ]
+    ),
+    "study": pa.schema(
+        [
+            ("design", _text),
+            ("composition_class", _text),
+            ("fraction", pa.float64()),
+            ("variant", _text),
+            ("prior_components", pa.int32()),
+            ("k", pa.int64()),
+            ("n_seeds", pa.int32()),
+            ("n_hits", pa.float64()),
+            ("n_hits_error", pa.float64()),
+            ("hit_rate", pa.float64()),
+            ("enrichment", pa.float64()),
+            ("difference", pa.float64()),
+            ("difference_error", pa.float64()),
+            ("ratio", pa.float64()),
+            ("ratio_error", pa.float64()),
+            ("n_targets", pa.float64()),
+            ("n_known_fitted", pa.float64()),
+            ("fit_seconds", pa.float64()),
+        ]
+    ),
 }

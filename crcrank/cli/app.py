@@ -350,3 +350,30 @@ def _run(
             progress=progress,
         )
     show_results(common, summary)
+
+
+@_command("study")
+def _study(
+    common: Common,
+    config_file: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="Configuration that says in [study] what is compared.")],
+    out_dir: Annotated[Path, typer.Option(metavar="DIR", help="Folder of all cells and results.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cells, and which are done; measure nothing.")] = False,
+) -> None:
+    """Compare models, priors and parts of the known compositions.
+
+    Every combination is a cell of its own, measured once and kept: an interrupted study goes on where it was.
+
+    Example: crcrank study configs/studies/pairs.toml --out-dir studies/pairs
+    """
+    from crcrank.cli.studies import show_plan, show_study, study_settings
+    from crcrank.stages.study import plan_study, run_study
+
+    settings = study_settings(replace(common, config=config_file))
+    if dry_run:
+        show_plan(common, plan_study(out_dir, settings=settings, classes=common.classes))
+        return
+    with common.progress() as progress:
+        summary = run_study(
+            out_dir, settings=settings, classes=common.classes, n_threads=common.n_threads, force=common.force, progress=progress
+        )
+    show_study(common, summary)

@@ -16,7 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 _WIDTH_WITHOUT_TERMINAL = 110
-_ONLY_AS_JSON = {"best", "hits", "classes", "stages", "rules"}  # people see tables of them, or log lines
+# People see tables of them, or log lines.
+_ONLY_AS_JSON = {"best", "hits", "classes", "stages", "rules", "results", "cells", "hyperparameters"}
 
 
 def show(summary: Any, *, as_json: bool, stream: TextIO) -> None:
@@ -72,6 +73,46 @@ def show_hits(hits: Sequence[Mapping[str, Any]], stream: TextIO) -> None:
             table.add_section()
         table.add_row(*_hit_cells(row))
     _print(stream, table)
+
+
+def show_comparison(results: Sequence[Mapping[str, Any]], stream: TextIO) -> None:
+    """Print the results of a study."""
+    table = Table(title="Hits: mean over the seeds and standard error", title_justify="left", header_style="bold")
+    for heading in ("design", "class", "trained on", "variant", "prior"):
+        table.add_column(heading)
+    for heading in ("k", "hits", "difference", "ratio"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    places = [[row[key] for key in ("design", "composition_class", "fraction", "k")] for row in results]
+    for before, place, row in zip([None, *places], places, results, strict=False):
+        if before and before != place:
+            table.add_section()
+        table.add_row(*_comparison_cells(row))
+    _print(stream, table)
+
+
+def show_settings(settings: Mapping[str, Mapping[str, Any]], stream: TextIO) -> None:
+    """Print the settings of each variant of a study, a line for each."""
+    stream.write("settings:\n")
+    lines = (f"{name}: {', '.join(f'{key} {json.dumps(value)}' for key, value in values.items())}" for name, values in settings.items())
+    stream.writelines(f"  {line}\n" for line in lines)
+
+
+def _comparison_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        row["design"].replace("_", " "),
+        row["composition_class"],
+        f"{row['n_known_fitted']:,.0f}",
+        row["variant"],
+        "" if row["prior_components"] is None else str(row["prior_components"]),
+        f"{row['k']:,}",
+        _with_error(row["n_hits"], row["n_hits_error"]),
+        "" if row["difference"] is None else _with_error(row["difference"], row["difference_error"], "+"),
+        "" if row["ratio"] is None else f"{row['ratio']:.2f}",
+    )
+
+
+def _with_error(value: float, error: float | None, sign: str = "") -> str:
+    return f"{value:{sign},.1f}" + ("" if error is None else f" ± {error:,.1f}")
 
 
 def _hit_cells(row: Mapping[str, Any]) -> tuple[str, ...]:

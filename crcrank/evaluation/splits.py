@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -111,7 +112,7 @@ def design_split(design: str, listed: Listed, fraction: float, rng: np.random.Ge
     ====================  ======================================  ================================
     ``other_database``    the known                               the held-out that are not known
     ``random_fraction``   the known                               all others
-    ``leave_system_out``  the chemical systems: their known       all of the other systems
+    ``leave_system_out``  the known's chemical systems, whole     all of the other systems
     ``by_year``           the known up to ``year``                all that are later
     ``class_transfer``    nothing of this class                   all
     ====================  ======================================  ================================
@@ -137,8 +138,8 @@ def design_split(design: str, listed: Listed, fraction: float, rng: np.random.Ge
         trained = _part(known, fraction, rng)
         return Split(trained, np.setdiff1d(everything, trained), trained)
     if design == "leave_system_out":
-        names, system = np.unique(np.asarray(listed.systems, dtype=np.str_), return_inverse=True)
-        seen = np.isin(system, _part(np.arange(len(names)), fraction, rng))
+        systems = np.asarray(listed.systems, dtype=np.str_)
+        seen = np.isin(systems, _part(np.unique(systems[known]), fraction, rng))
         return Split(np.flatnonzero(seen & listed.is_known), np.flatnonzero(~seen), np.flatnonzero(seen))
     if design == "by_year" and year is not None:
         is_early = (listed.years > 0) & (listed.years <= year)
@@ -149,7 +150,7 @@ def design_split(design: str, listed: Listed, fraction: float, rng: np.random.Ge
     raise ConfigError(f"no split design {design!r}" + (" without a year" if design == "by_year" else ""))
 
 
-def _part(rows: Indices, fraction: float, rng: np.random.Generator) -> Indices:
-    """Return a random part of the rows, at least one where there are any."""
-    n_taken = max(1, round(fraction * len(rows)))
-    return np.sort(rng.permutation(rows)[:n_taken])
+def _part(items: npt.NDArray[Any], fraction: float, rng: np.random.Generator) -> npt.NDArray[Any]:
+    """Return a random part of the items, sorted, at least one where there are any."""
+    n_taken = max(1, round(fraction * len(items)))
+    return np.sort(rng.permutation(items)[:n_taken])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -99,10 +99,13 @@ class Kind:
         depends) and a progress sink.
     restore
         Returns the model that given arrays and facts came from; raises ArtifactError if they do not fit the space.
+    transfer
+        Returns a model with more classes, which it never saw; None where the kind cannot score such a class.
     """
 
     fit: Callable[[TrainingData, Any, np.random.Generator, int, ProgressSink], Fitted]
     restore: Callable[[Arrays, Mapping[str, Any], Space], Recommender]
+    transfer: Callable[[Any, Sequence[str]], Recommender] | None = None
 
 
 def parameter(arrays: Arrays, name: str, shape: tuple[int, ...]) -> np.ndarray:

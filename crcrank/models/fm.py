@@ -10,11 +10,12 @@ the whole space (:mod:`crcrank.kernels.pairwise`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from crcrank.errors import ModelFitError
 from crcrank.kernels.pairwise import PairwiseProgram, fill_scores
 from crcrank.models.contract import Arrays, parameter
 from crcrank.space.space import Candidates, Space
@@ -258,6 +259,23 @@ class FittedFM:
         scores = np.empty(len(candidates))
         fill_scores(self.program(name), self.machine.space.block_arrays(name), candidates.blocks, candidates.cations, scores)
         return scores
+
+    def transferred(self, classes: Sequence[str]) -> FittedFM:
+        """Return the model with more classes, which it never saw: their bias and their stoichiometries count nothing.
+
+        Raises
+        ------
+        ModelFitError
+            If a class has larger coefficients than any that was learned.
+        """
+        machine = replace(self.machine, classes=(*self.machine.classes, *classes))
+        if machine.max_coefficient > self.machine.max_coefficient:
+            raise ModelFitError(
+                f"train: no coefficient above {self.machine.max_coefficient} was learned, but {', '.join(classes)} "
+                f"has coefficients to {machine.max_coefficient}: it cannot be ranked by a model that never saw it"
+            )
+        shapes = machine.shapes()
+        return FittedFM(machine, tuple({name: item.get(name, np.zeros(shape)) for name, shape in shapes.items()} for item in self.members))
 
     def arrays(self) -> Arrays:
         """Return all its numbers by name."""

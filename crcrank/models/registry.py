@@ -28,7 +28,7 @@ from crcrank.models.tucker import fit_tucker
 from crcrank.space.space import Space
 
 RECOMMENDERS: dict[str, Kind] = {
-    "fm": Kind(fit_fm, FittedFM.restore),
+    "fm": Kind(fit_fm, FittedFM.restore, FittedFM.transferred),
     "tucker": Kind(fit_tucker, FittedTensor.restorer(MultilinearProgram)),
     "cp": Kind(fit_cp, FittedTensor.restorer(DiagonalProgram)),
     "svd": Kind(fit_svd, FittedMatrices.restore),
