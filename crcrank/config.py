@@ -261,7 +261,12 @@ class StudySettings(_Section):
     prior_components: tuple[Annotated[int, Field(ge=0)], ...]
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
     k: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
-    count: Literal["hidden", "all"]
+    count: Literal["hidden", "all", "both"]
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """What is counted: ``hidden``, ``all``."""
+        return ("hidden", "all") if self.count == "both" else (self.count,)
 
     def all_variants(self) -> tuple[VariantSettings, ...]:
         """Return the models as they stand in ``[train]`` (all of them for ``*``), then the variants."""

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import chain, combinations
 
 import naive
@@ -5,8 +6,9 @@ import numpy as np
 import pytest
 from small_spaces import FIXED_CASES, as_sets, class_ids, machine, random_parameters, space_of, twin_arguments
 
+from crcrank.errors import ModelFitError
 from crcrank.kernels.pairwise import PairwiseProgram, fill_scores, fill_tables, score_margin, workspace
-from crcrank.models.fm import FEATURE_GROUPS
+from crcrank.models.fm import FEATURE_GROUPS, FittedFM
 from crcrank.space.space import Candidates
 
 _SUBSETS = list(chain.from_iterable(combinations(FEATURE_GROUPS, n) for n in range(len(FEATURE_GROUPS) + 1)))
@@ -174,3 +176,18 @@ def test_initial_parameters_have_every_shape():
     assert (parameters["bias.first"], parameters["bias.more0"]) == (-3.0, -1.0)
     assert not any(parameters[group].any() for group in parameters if group.startswith("weight."))
     assert 0.05 < np.std(parameters["factor.ion_coefficient"]) < 0.2
+
+
+def test_a_class_never_seen_is_scored_without_its_stoichiometries():
+    both = machine(space_of(FIXED_CASES["two_slots"], (3, 2)))
+    parameters = random_parameters(both, seed=4)
+    alone = replace(both, classes=("first",))
+    model = FittedFM(alone, ({group: parameters[group] for group in alone.shapes()},)).transferred(["more0"])
+    assert model.classes == ("first", "more0")
+    zeroed = {group: np.zeros_like(values) if group.endswith("more0") else values for group, values in parameters.items()}
+    for name in model.classes:
+        candidates = _some_candidates(both.space, name, 20)
+        np.testing.assert_array_equal(model.scores(name, candidates), FittedFM(both, (zeroed,)).scores(name, candidates))
+    smaller = replace(both, classes=("more0",))
+    with pytest.raises(ModelFitError, match="no coefficient above 2 was learned, but first has coefficients to 3"):
+        FittedFM(smaller, (random_parameters(smaller, seed=4),)).transferred(["first"])

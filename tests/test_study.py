@@ -124,11 +124,10 @@ def fitted_formulas(data):
 # ---- what is trained on, and what is counted ----
 
 
-@pytest.mark.parametrize("count", ["hidden", "all"])
 @pytest.mark.parametrize("design", DESIGNS)
-def test_nothing_held_out_reaches_the_fit_in_any_design(world, settings, fits, tmp_path, design, count):
+def test_nothing_held_out_reaches_the_fit_in_any_design(world, settings, fits, tmp_path, design):
     known, holdout = (formulas_in(world.with_name(f"{name}.csv"), tmp_path) for name in ("known", "holdout"))
-    study(tmp_path / "out", with_study(settings, designs=(design,), count=count, **DESIGNS[design]))
+    study(tmp_path / "out", with_study(settings, designs=(design,), count="both", **DESIGNS[design]))
     assert len(fits) == 2
     for data, _ in fits:
         trained = fitted_formulas(data)
@@ -155,19 +154,16 @@ def ternaries(world):
     return set(tiny.formulas_of(world, "ternary"))
 
 
-@pytest.mark.parametrize("count", ["hidden", "all"])
 @pytest.mark.parametrize("design", DESIGNS)
-def test_hits_are_those_of_the_complete_ranking(world, settings, fits, tmp_path, design, count):
+def test_hits_are_those_of_the_complete_ranking(world, settings, fits, tmp_path, design):
     known, holdout = (formulas_in(world.with_name(f"{name}.csv"), tmp_path) for name in ("known", "holdout"))
-    study(tmp_path / "out", with_study(settings, seeds=(0,), designs=(design,), count=count, **DESIGNS[design]))
+    study(tmp_path / "out", with_study(settings, seeds=(0,), designs=(design,), count="both", **DESIGNS[design]))
     ((data, model),) = fits
     name = "binary" if design == "class_transfer" else "ternary"
     if design == "class_transfer":
         model = model.transferred(["binary"])
     real = (set(known) | set(holdout)) & set(tiny.formulas_of(world, name))
-    left_out, looked_for = expected_parts(design, real, known, holdout, fitted_formulas(data))
-    if count == "all":
-        left_out, looked_for = set(), real
+    parts = {"hidden": expected_parts(design, real, known, holdout, fitted_formulas(data)), "all": (set(), real)}
     space, _ = load_space(settings)
     item = space.classes[name]
     candidates = space.decode(name, np.arange(item.first_id, item.first_id + item.n_candidates))
@@ -176,8 +172,10 @@ def test_hits_are_those_of_the_complete_ranking(world, settings, fits, tmp_path,
         best[formula] = max(score, best.get(formula, -np.inf))
     (cell,) = cells(tmp_path / "out").values()
     rows = cell.table.to_pylist()
-    assert [row["k"] for row in rows] == list(DESIGNS[design].get("k", (5, 10)))
+    cutoffs = DESIGNS[design].get("k", (5, 10))
+    assert [(row["counted"], row["k"]) for row in rows] == [(counted, k) for counted in parts for k in cutoffs]
     for row in rows:
+        left_out, looked_for = parts[row["counted"]]
         assert row["n_hits"] == naive_study.hits_in_ranking(best, left_out, looked_for, row["k"]) == len(row["hit_ranks"])
         assert row["n_targets"] == len(looked_for)
         assert row["hit_rate"] == row["n_hits"] / row["k"]
@@ -221,15 +219,19 @@ def test_one_class_can_be_asked_for(settings, fits, tmp_path):
 
 
 def test_the_data_reduction_grid(settings, fits, tmp_path):
-    grid = {"designs": ("random_fraction",), "fractions": (1.0, 0.5), "prior_components": (0, 2), "count": "all"}
+    grid = {"designs": ("random_fraction",), "holdout": (), "fractions": (1.0, 0.5), "prior_components": (0, 2), "count": "both"}
     summary = study(tmp_path, with_study(settings, **grid))
     assert summary.n_cells == len(fits) == 8
-    assert {(row["fraction"], row["prior_components"]) for row in summary.results} == {(1.0, 0), (1.0, 2), (0.5, 0), (0.5, 2)}
+    for counted, fractions in (("all", (1.0, 0.5)), ("hidden", (0.5,))):  # at 1 nothing is hidden
+        found = {(row["fraction"], row["prior_components"]) for row in summary.results if row["counted"] == counted}
+        assert found == {(fraction, n) for fraction in fractions for n in (0, 2)}
     by_seed = [(len(fitted_formulas(data)), model.machine.components.shape[1]) for data, model in fits]
     n_all, n_half = max(n for n, _ in by_seed), min(n for n, _ in by_seed)
     assert n_half == round(n_all / 2)
     assert sorted(by_seed) == sorted(2 * [(n_half, 0), (n_half, 2), (n_all, 0), (n_all, 2)])
-    assert [path.name for path in summary.pictures] == ["hits_by_fraction.png", "hits_by_fraction.svg"]
+    assert [path.name for path in summary.pictures if path.suffix == ".png"] == ["hits_by_fraction-hidden.png", "hits_by_fraction-all.png"]
+    page = (tmp_path / "study.md").read_text(encoding="utf-8")
+    assert page.index("## Random fraction, hidden") < page.index("## Random fraction, all") < page.index("## Settings")
 
 
 def test_variants_share_the_split_of_a_seed(settings, fits, tmp_path):

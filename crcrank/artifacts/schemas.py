@@ -96,6 +96,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "study_cell": pa.schema(
         [
             ("composition_class", _text),
+            ("counted", _text),
             ("k", pa.int64()),
             ("n_hits", pa.int64()),
             ("hit_rate", pa.float64()),
@@ -111,6 +112,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "study": pa.schema(
         [
             ("design", _text),
+            ("counted", _text),
             ("composition_class", _text),
             ("fraction", pa.float64()),
             ("variant", _text),

@@ -78,11 +78,11 @@ def show_hits(hits: Sequence[Mapping[str, Any]], stream: TextIO) -> None:
 def show_comparison(results: Sequence[Mapping[str, Any]], stream: TextIO) -> None:
     """Print the results of a study."""
     table = Table(title="Hits: mean over the seeds and standard error", title_justify="left", header_style="bold")
-    for heading in ("design", "class", "trained on", "variant", "prior"):
+    for heading in ("design", "counted", "class", "trained on", "variant", "prior"):
         table.add_column(heading)
     for heading in ("k", "hits", "difference", "ratio"):
         table.add_column(heading, justify="right", no_wrap=True)
-    places = [[row[key] for key in ("design", "composition_class", "fraction", "k")] for row in results]
+    places = [[row[key] for key in ("design", "counted", "composition_class", "fraction", "k")] for row in results]
     for before, place, row in zip([None, *places], places, results, strict=False):
         if before and before != place:
             table.add_section()
@@ -100,6 +100,7 @@ def show_settings(settings: Mapping[str, Mapping[str, Any]], stream: TextIO) -> 
 def _comparison_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         row["design"].replace("_", " "),
+        row["counted"],
         row["composition_class"],
         f"{row['n_known_fitted']:,.0f}",
         row["variant"],

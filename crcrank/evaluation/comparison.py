@@ -10,9 +10,10 @@ from crcrank.evaluation.statistics import Mean, mean_over, paired_difference
 
 @dataclass(frozen=True)
 class Place:
-    """Where arms are compared: one design, class, fraction of the known compositions, and k."""
+    """Where arms are compared: one design, what is counted, class, fraction of the known compositions, and k."""
 
     design: str
+    counted: str
     composition_class: str
     fraction: float
     k: int
@@ -97,7 +98,7 @@ def compare(measured: Sequence[Measured], baseline: str) -> list[Compared]:
 
 def _sorted_places(measured: Sequence[Measured]) -> list[Place]:
     """Return the places, each field in the order in which its values appear first."""
-    fields = ("design", "composition_class", "fraction", "k")
+    fields = ("design", "counted", "composition_class", "fraction", "k")
     order = {field: list(dict.fromkeys(getattr(item.place, field) for item in measured)) for field in fields}
     return sorted({item.place for item in measured}, key=lambda place: [order[field].index(getattr(place, field)) for field in fields])
 

@@ -25,7 +25,7 @@ _COUNTED = {
 
 def study_page(
     study: StudySettings,
-    points_by_design: Mapping[str, Sequence[StudyPoint]],
+    points_by_view: Mapping[tuple[str, str], Sequence[StudyPoint]],
     hyperparameters: Mapping[str, Mapping[str, Any]],
     failed: Mapping[str, str],
     pictures: Sequence[Path],
@@ -34,8 +34,8 @@ def study_page(
 
     Parameters
     ----------
-    points_by_design
-        Every arm at each class, fraction and k; the first arm is the one that differences are taken to.
+    points_by_view
+        For each design and what is counted, every arm at each class, fraction and k; differences are taken to the first arm.
     hyperparameters
         Settings of each variant.
     failed
@@ -44,8 +44,9 @@ def study_page(
         Pictures to show; those that are no PNG are passed over. They lie beside the page.
     """
     parts = [f"# {study.name or 'Study'}", _introduction(study)]
-    for design, points in points_by_design.items():
-        parts += [f"## {design.replace('_', ' ').capitalize()}", _sentence(study, design), *_tables(points)]
+    for (design, counted), points in points_by_view.items():
+        heading = f"{design.replace('_', ' ').capitalize()}" + (f", {counted}" if study.count == "both" else "")
+        parts += [f"## {heading}", _sentence(study, design, counted), *_tables(points)]
     parts += [f"![{path.stem.replace('_', ' ')}]({path.name})" for path in pictures if path.suffix == ".png"]
     parts += ["## Settings", "\n".join(_settings(hyperparameters))]
     if failed:
@@ -61,9 +62,9 @@ def _introduction(study: StudySettings) -> str:
     )
 
 
-def _sentence(study: StudySettings, design: str) -> str:
+def _sentence(study: StudySettings, design: str, counted: str) -> str:
     text = _LOOKED_FOR[design].format(year=study.year, learn_from=", ".join(study.learn_from))
-    return f"{text[0].upper()}{text[1:]}. {_COUNTED[study.count]}"
+    return f"{text[0].upper()}{text[1:]}. {_COUNTED[counted]}"
 
 
 def _tables(points: Sequence[StudyPoint]) -> Iterator[str]:

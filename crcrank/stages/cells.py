@@ -233,22 +233,29 @@ class Bench:
         fitted = fit_model(self.space, known, settings=cell.arm.settings, seed=cell.seed, n_threads=self.n_threads, progress=progress)
         facts = {"n_known_fitted": sum(map(len, known.values())), "fit_seconds": round(time.perf_counter() - start, 3)}
         model = _with_classes(fitted.model, cell)
-        rows = [facts | row for name in cell.ranked for row in self._rows(cell, name, model, splits[name], progress)]
+        rows = [
+            facts | row
+            for name in cell.ranked
+            for counted in cell.arm.settings.study.counted
+            for row in self._rows(cell, name, counted, model, splits[name], progress)
+        ]
         return {column: [row[column] for row in rows] for column in SCHEMAS["study_cell"].names}
 
     def _split(self, cell: Cell, name: str) -> Split:
         study, listed = cell.arm.settings.study, self.real[name].listed
         design = cell.design if name in cell.ranked else "random_fraction"
         split = design_split(design, listed, cell.fraction, np.random.default_rng([cell.seed, _SPLIT_STREAM]), year=study.year)
-        if study.count == "all":
-            split = Split(split.trained, np.arange(len(listed)), split.unlisted[:0])
-        if not len(split.targets) and name in cell.ranked:
+        if study.count == "hidden" and not len(split.targets) and name in cell.ranked:
             raise InputDataError(f"{cell.name}: the lists leave no {name} composition to look for")
         return split
 
-    def _rows(self, cell: Cell, name: str, model: Recommender, split: Split, progress: ProgressSink) -> list[dict[str, Any]]:
-        """Rank a class and count at each k."""
+    def _rows(self, cell: Cell, name: str, counted: str, model: Recommender, split: Split, progress: ProgressSink) -> list[dict[str, Any]]:
+        """Rank a class and count at each k; nothing where there is nothing to look for."""
         real, space, cutoffs = self.real[name], self.space, cell.arm.settings.study.k
+        if counted == "all":
+            split = Split(split.trained, np.arange(len(real.formulas)), split.unlisted[:0])
+        if not len(split.targets):
+            return []
         start = time.perf_counter()
         found = rank_class(
             space,
@@ -268,6 +275,7 @@ class Bench:
         return [
             {
                 "composition_class": name,
+                "counted": counted,
                 "k": row.k,
                 "n_hits": row.n_hits,
                 "hit_rate": row.hit_rate,

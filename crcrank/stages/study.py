@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from crcrank.stages.common import chosen_classes, load_space
 from crcrank.stages.run import UP_TO_DATE, ingest_step, remove_partial_files, why_run
 
 _log = logging.getLogger(__name__)
+View = tuple[str, str]  # a design, and what is counted
 
 
 @dataclass(frozen=True)
@@ -280,6 +282,7 @@ class _Curve:
     """Hits along the ranking of a class in one cell, float64 (n_ranked,), and the hit rate at random."""
 
     cell: Cell
+    counted: str
     composition_class: str
     hits: np.ndarray
     base_rate: float
@@ -294,17 +297,19 @@ def _contents(cell: Cell, rows: Sequence[Mapping[str, Any]]) -> tuple[list[Measu
     counts = [field.name for field in fields(Measured) if field.name not in {"place", "arm", "seed"}]
     measured = [
         Measured(
-            Place(cell.design, row["composition_class"], cell.fraction, row["k"]),
+            Place(cell.design, row["counted"], row["composition_class"], cell.fraction, row["k"]),
             cell.arm.name,
             cell.seed,
             **{name: row[name] for name in counts},
         )
         for row in rows
     ]
-    longest = {row["composition_class"]: row for row in sorted(rows, key=lambda row: row["k"])}
+    longest = {(row["counted"], row["composition_class"]): row for row in sorted(rows, key=lambda row: row["k"])}
     curves = [
-        _Curve(cell, name, np.searchsorted(row["hit_ranks"], np.arange(1, row["k"] + 1), side="right"), row["n_targets"] / row["n_unknown"])
-        for name, row in longest.items()
+        _Curve(
+            cell, *place, np.searchsorted(row["hit_ranks"], np.arange(1, row["k"] + 1), side="right"), row["n_targets"] / row["n_unknown"]
+        )
+        for place, row in longest.items()
     ]
     return measured, curves
 
@@ -332,24 +337,26 @@ def _row(item: Compared, arms: Sequence[Arm]) -> dict[str, Any]:
     }
 
 
-def _points(settings: Settings, compared: Sequence[Compared]) -> dict[str, list[StudyPoint]]:
-    """Return what pictures and tables show of each design that was measured."""
-    points = {design: [_point(item) for item in compared if item.place.design == design] for design in settings.study.designs}
-    return {design: items for design, items in points.items() if items}
+def _points(settings: Settings, compared: Sequence[Compared]) -> dict[View, list[StudyPoint]]:
+    """Return what pictures and tables show of each design, and of each way to count, that was measured."""
+    views = product(settings.study.designs, settings.study.counted)
+    points = {view: [_point(item) for item in compared if (item.place.design, item.place.counted) == view] for view in views}
+    return {view: items for view, items in points.items() if items}
 
 
-def _draw(out_dir: Path, settings: Settings, points: Mapping[str, list[StudyPoint]], curves: Sequence[_Curve]) -> list[Path]:
-    """Draw the pictures of each design: hits by the part trained on where there are several, else along the ranking and at each k."""
+def _draw(out_dir: Path, settings: Settings, points: Mapping[View, list[StudyPoint]], curves: Sequence[_Curve]) -> list[Path]:
+    """Draw the pictures of each view: hits by the part trained on where there are several, else along the ranking and at each k."""
     study = settings.study
     pictures: list[Path] = []
-    for design, own in points.items():
-        ending = "" if len(study.designs) == 1 else f"-{design}"
-        title = study.name + (f" ({design.replace('_', ' ')})" if ending and study.name else "")
+    for view, own in points.items():
+        words = [word for word, choice in zip(view, (study.designs, study.counted), strict=True) if len(choice) > 1]
+        ending = "".join(f"-{word}" for word in words)
+        title = study.name + (f" ({', '.join(words).replace('_', ' ')})" if words and study.name else "")
         if len(study.fractions) > 1:
             in_steps = len(study.all_variants()) == 1 and len(study.prior_components) > 1
             pictures += draw_hits_by_fraction(own, out_dir / f"hits_by_fraction{ending}", title=title, in_steps=in_steps)
         else:
-            lines = _lines([curve for curve in curves if curve.cell.design == design])
+            lines = _lines([curve for curve in curves if (curve.cell.design, curve.counted) == view])
             pictures += draw_hits_against_k(lines, out_dir / f"hits_against_k{ending}", title=title)
             pictures += draw_comparison(own, out_dir / f"hits_by_model{ending}", title=title)
     return pictures
