@@ -25,8 +25,8 @@ from crcrank.progress import ProgressSink
 from crcrank.ranking.filters import ElementFilter, search_filter
 from crcrank.ranking.search import rank_class
 from crcrank.space.placement import Placer
-from crcrank.space.space import Space
-from crcrank.stages.common import Compositions, candidate_columns
+from crcrank.space.space import Compositions, Space
+from crcrank.stages.common import candidate_columns
 from crcrank.stages.train import fit_model, known_candidates
 
 # Splits and fits draw from streams of their own, so that a fit is the same as that of ``crcrank train`` with its seed.
