@@ -12,7 +12,6 @@ from functools import reduce
 from math import factorial
 
 import numpy as np
-from scipy import optimize, sparse
 
 from crcrank.config import CPSettings
 from crcrank.kernels.multilinear import DiagonalProgram
@@ -49,6 +48,8 @@ def fit_cp(
 
 
 def _decomposed(space: Space, name: str, known: Candidates, settings: CPSettings, rng: np.random.Generator) -> tuple[DiagonalProgram, int]:
+    from scipy import optimize
+
     n_factors = settings.n_factors[known.cations.shape[1] - 1]
     ones = unordered_ones(space, name, known)
     check_rank(name, "cp.n_factors", n_factors, len(ones.anion), "cells")
@@ -91,6 +92,8 @@ class SquaredError:
     """
 
     def __init__(self, ones: Ones, sizes: tuple[int, int, int], n_factors: int, l2: float) -> None:
+        from scipy import sparse
+
         self._indices = [*ones.cations.T, ones.anion, ones.ratio]
         self._n_cations, self._l2 = ones.cations.shape[1], l2
         self._shapes = [(size, n_factors) for size in sizes]

@@ -21,15 +21,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import permutations
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from crcrank.errors import ModelFitError
 from crcrank.models.contract import Arrays, parameter
 from crcrank.space.listed import ListedScores
 from crcrank.space.space import Candidates, Space
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 # Candidates with a score of their own that a ranking keeps in memory, about a gigabyte.
 LARGEST_LIST = 10_000_000
@@ -181,6 +183,8 @@ class KnownMatrix(NamedTuple):
 
 def known_matrix(space: Space, name: str, known: Candidates, matrix: str) -> KnownMatrix:
     """Return known candidates of class ``name`` in a named layout."""
+    from scipy import sparse
+
     rows, columns = MATRICISATIONS[matrix].labels(space, name, known)
     row_labels, row = np.unique(rows, axis=0, return_inverse=True)
     column_labels, column = np.unique(columns, axis=0, return_inverse=True)

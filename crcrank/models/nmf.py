@@ -6,14 +6,18 @@ set to the best non-negative one, the others fixed. Unlisted cells are zeros; on
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from scipy import sparse
 
 from crcrank.config import NMFSettings
 from crcrank.models.contract import Fitted, TrainingData
 from crcrank.models.matrices import FactoredMatrix, FittedMatrices, known_matrix
 from crcrank.models.tensor import check_rank
 from crcrank.progress import ProgressSink
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 
 def fit_nmf(

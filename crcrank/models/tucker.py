@@ -13,7 +13,6 @@ from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from crcrank.config import TuckerSettings
 from crcrank.kernels.multilinear import MultilinearProgram
@@ -124,6 +123,8 @@ def core_tensor(ones: Ones, factors: Factors) -> np.ndarray:
 
 def _sparse_gram(index: np.ndarray, size: int, others: np.ndarray) -> np.ndarray:
     """Return the products of the rows of the tensor unfolded along a mode, (size, size)."""
+    from scipy import sparse
+
     columns = np.unique(others, axis=0, return_inverse=True)[1].ravel()
     unfolded = sparse.csr_array((np.ones(len(index)), (index, columns)), shape=(size, int(columns.max()) + 1))
     return np.asarray((unfolded @ unfolded.T).toarray())
