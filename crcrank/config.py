@@ -95,6 +95,7 @@ class FMSettings(_Section):
     patience: int = Field(ge=0)
     n_batches: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
+    max_candidates: int = Field(ge=1)
     n_models: int = Field(ge=1)
 
 
@@ -111,16 +112,31 @@ class PopularitySettings(_Section):
     pseudo_count: float = Field(gt=0)
 
 
-class ForestSettings(_Section):
+class TreeSettings(_Section):
+    """Gradient-boosted decision trees."""
+
+    n_trees: int = Field(ge=1)
+    n_leaves: int = Field(ge=2)
+    smallest_leaf: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    feature_share: float = Field(gt=0, le=1)
+    l2: float = Field(ge=0)
+
+
+class ForestSettings(TreeSettings):
     """Boosted trees on compositional descriptors."""
 
     leave_out: tuple[str, ...]
     n_unlabelled: int = Field(ge=1)
-    n_trees: int = Field(ge=1)
-    n_leaves: int = Field(ge=2)
-    learning_rate: float = Field(gt=0)
-    feature_share: float = Field(gt=0, le=1)
-    l2: float = Field(ge=0)
+
+
+class StackSettings(_Section):
+    """Machines that search, and trees that order what they find; ``fm`` is that of ``[train.fm]`` where it says nothing else."""
+
+    held_back_fraction: float = Field(gt=0, lt=1)
+    depth: int = Field(ge=1)
+    trees: TreeSettings
+    fm: FMSettings
 
 
 class RandomSettings(_Section):
@@ -192,7 +208,7 @@ class NMFSettings(_Section):
 class TrainSettings(_Section):
     """The model, what it learns, and how each kind of model is fitted; a model's settings are the section of its name."""
 
-    model: Literal["fm", "nnmf", "tucker", "cp", "svd", "nmf", "substitution", "popularity", "forest", "random"]
+    model: Literal["fm", "nnmf", "tucker", "cp", "svd", "nmf", "substitution", "popularity", "forest", "random", "stack"]
     classes: tuple[str, ...]
     validation_fraction: float = Field(ge=0, lt=1)
     fm: FMSettings
@@ -205,6 +221,7 @@ class TrainSettings(_Section):
     popularity: PopularitySettings
     forest: ForestSettings
     random: RandomSettings
+    stack: StackSettings
 
 
 class RankSettings(_Section):
@@ -218,6 +235,7 @@ class RankSettings(_Section):
     max_coefficient: int = Field(ge=0)
     exclude_radioactive: bool
     exhaustive: bool
+    rerank_depth: int = Field(ge=1)
 
 
 class ValidateSettings(_Section):
@@ -356,6 +374,7 @@ def load_config(path: Path | None = None) -> Settings:
     if path is not None:
         values = _with_defaults(_read_toml(path), values)
     where = path or default_path
+    _fill_first_stage(values)
     try:
         settings = Settings.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
@@ -395,6 +414,14 @@ def _with_defaults(own: dict[str, Any], defaults: dict[str, Any]) -> dict[str, A
     if isinstance(classes, dict) and "classes" not in _table(own, "train") and isinstance(merged["train"], dict):
         merged["train"]["classes"] = list(classes)
     return merged
+
+
+def _fill_first_stage(values: dict[str, Any]) -> None:
+    """Take what ``[train.stack.fm]`` leaves out from ``[train.fm]``."""
+    train = _table(values, "train")
+    stack = _table(train, "stack")
+    if isinstance(stack, dict) and isinstance(stack.get("fm", {}), dict):
+        stack["fm"] = _merged(dict(_table(train, "fm")), stack.get("fm", {}))
 
 
 def _merged(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:

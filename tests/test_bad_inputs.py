@@ -172,7 +172,7 @@ def test_ctrl_c_at_work(fails, stage, where, monkeypatch):
 
 def test_ctrl_c_in_a_run_keeps_what_is_complete(world, capsys, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("crcrank.stages.rank.rank_class", _interrupt)
+        patch.setattr("crcrank.models.staged.rank_class", _interrupt)
         assert main(["run", "tiny.toml", "--out-dir", "new", "--threads", "1"]) == 130
     left = {path.name for path in (world / "new").iterdir()}
     assert {"known.parquet", "encoded.parquet", "model.parquet", "plan.parquet"} <= left

@@ -13,9 +13,9 @@ from crcrank.config import load_config, with_model
 from crcrank.errors import ArtifactError, ConfigError
 from crcrank.models.contract import TrainingData
 from crcrank.models.registry import RECOMMENDERS, load_model, model_columns
+from crcrank.models.staged import Stages
 from crcrank.progress import SilentProgress
 from crcrank.ranking.filters import ElementFilter, search_filter
-from crcrank.ranking.search import rank_class
 from crcrank.space.space import Candidates
 
 SETTINGS = load_config()
@@ -36,6 +36,11 @@ SMALL = {
     "cp": {"n_factors": (4, 8, 8, 4)},
     "svd": {"n_factors": (2, 3, 3, 2)},
     "nmf": {"n_factors": (2, 3, 3, 2)},
+}
+SMALL["stack"] = {
+    "depth": 300,
+    "fm": SETTINGS.train.stack.fm.model_copy(update=SMALL["fm"]),
+    "trees": SETTINGS.train.stack.trees.model_copy(update={"n_trees": 40, "smallest_leaf": 5}),
 }
 # How well a model must tell what was kept back from what is not there; popularity sees ions one by one.
 RECOVERS = {name: 0.75 for name in RECOMMENDERS if name != "random"} | {"popularity": 0.6}
@@ -118,6 +123,7 @@ def test_the_same_seed_gives_the_same_model_on_any_number_of_threads(kind):
 @every_model
 def test_scores_survive_saving_and_loading(kind):
     again = restored(kind)
+    assert again.is_probabilistic == fitted(kind).is_probabilistic
     assert again.classes == fitted(kind).classes
     for name in again.classes:
         np.testing.assert_array_equal(again.scores(name, sample(name)), fitted(kind).scores(name, sample(name)))
@@ -157,17 +163,17 @@ def test_the_order_of_equal_cations_does_not_matter(kind):
 
 @pytest.mark.parametrize("kind", RANKS)
 def test_the_ranking_is_the_order_of_the_scores(kind):
+    """Each formula once, with the candidate that searches find best; a second stage orders these."""
     space = world()[0]
     for name, item in space.classes.items():
+        stages = Stages.of(fitted(kind), None, item.n_candidates)
         candidates = space.decode(name, np.arange(item.first_id, item.first_id + item.n_candidates))
-        scores = fitted(kind).scores(name, candidates)
-        best = {}
-        for key, score in zip(space.composition_keys(name, candidates).tolist(), scores.tolist(), strict=True):
-            best[key] = max(score, best.get(key, -np.inf))
-        found = rank_class(
-            space, name, fitted(kind).program(name), 60, excluded=np.empty(0, np.int64), search_filter=search_filter(space, ElementFilter())
-        ).ranked
-        np.testing.assert_allclose(found.scores, sorted(best.values(), reverse=True)[:60], rtol=1e-9, atol=1e-9)
+        order = np.argsort(-stages.first.scores(name, candidates), kind="stable")
+        best = np.unique(space.composition_keys(name, candidates.take(order)), return_index=True)[1]
+        expected = np.sort(stages.scorer.scores(name, candidates.take(order[best])))[::-1]
+        everything = search_filter(space, ElementFilter())
+        found = stages.rank(space, name, 60, excluded=np.empty(0, np.int64), search_filter=everything).ranked
+        np.testing.assert_allclose(found.scores, expected[:60], rtol=1e-9, atol=1e-9)
         np.testing.assert_allclose(found.scores, fitted(kind).scores(name, found.candidates), rtol=1e-9, atol=1e-9)
 
 

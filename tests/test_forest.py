@@ -1,5 +1,3 @@
-import sys
-
 import naive
 import numpy as np
 import pytest
@@ -10,12 +8,12 @@ from small_spaces import FIXED_CASES, class_ids, space_of
 from crcrank.chem.elements import ElementTable, read_element_table
 from crcrank.chem.ions import read_ion_table
 from crcrank.config import load_config
-from crcrank.errors import ArtifactError, ConfigError, ModelFitError
+from crcrank.errors import ConfigError
 from crcrank.models import descriptors as descriptors_module
 from crcrank.models import forest
 from crcrank.models.contract import TrainingData
 from crcrank.models.descriptors import descriptors, n_descriptors
-from crcrank.models.forest import Forest, Trees, fit_forest
+from crcrank.models.forest import Forest, fit_forest
 from crcrank.progress import SilentProgress
 
 _SETTINGS = load_config().train.forest.model_copy(update={"n_trees": 12, "n_leaves": 6, "n_unlabelled": 80})
@@ -54,18 +52,6 @@ def test_the_default_makes_275_descriptors():
     assert n_descriptors(properties.shape[1]) == 275
 
 
-def test_stored_trees_give_what_scikit_learn_gives(monkeypatch):
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    rng = np.random.default_rng(0)
-    rows, labels = rng.standard_normal((500, 6)).astype(np.float32), rng.integers(2, size=500)
-    grower = HistGradientBoostingClassifier(max_iter=20, early_stopping=False, random_state=0).fit(rows, labels)
-    trees, baseline = forest._as_arrays(grower)
-    trees.check(6, "the trees")
-    monkeypatch.setattr(forest, "_CHUNK", 77)
-    np.testing.assert_allclose(trees.sums(rows) + baseline, grower.decision_function(rows), rtol=1e-12, atol=1e-12)
-
-
 def test_scores_are_the_log_odds_as_rates():
     data = _data()
     model = _fit(data)
@@ -91,12 +77,6 @@ def test_all_candidates_of_a_small_class_are_the_sample_and_none_is_known():
     assert weight == data.space.n_candidates / 10
 
 
-def test_without_scikit_learn_one_line_says_how_to_get_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn", None)
-    with pytest.raises(ConfigError, match=r"train: model 'forest' needs scikit-learn: pip install 'crcrank\[forest\]'"):
-        _fit(_data())
-
-
 def test_a_property_that_is_none_is_refused():
     with pytest.raises(ConfigError, match=r"train.forest.leave_out: 'mass' is no property; known are atomic_number, "):
         _fit(_data(), leave_out=("mass",))
@@ -106,24 +86,3 @@ def test_a_property_that_does_not_vary_is_not_used():
     values = np.column_stack([np.ones(len(_TABLE.symbols)), _TABLE.values[:, :2]])
     table = ElementTable(_TABLE.symbols, ("same", "one", "two"), values, frozenset())
     assert _fit(_data(table), leave_out=()).properties.shape[1] == 2
-
-
-def test_trees_that_scikit_learn_keeps_in_another_way_are_noticed(monkeypatch):
-    as_arrays = forest._as_arrays
-    monkeypatch.setattr(forest, "_as_arrays", lambda grower: (as_arrays(grower)[0], 99.0))
-    with pytest.raises(ModelFitError, match="this version of scikit-learn keeps its trees in another way"):
-        _fit(_data())
-
-
-@pytest.mark.parametrize(
-    ("row", "column", "value"),
-    [(0, 0, 3.0), (0, 0, -1.0), (0, 0, 0.5), (1, 0, np.nan), (2, 0, 7.0), (3, 0, 0.0), (4, 1, np.inf)],
-)
-def test_damaged_trees_are_refused(row, column, value):
-    nodes = np.array([[0, 0, 0], [0.5, 0, 0], [1, 1, 2], [2, 1, 2], [0, -1, 1]], np.float64)
-    Trees(nodes, np.zeros(1)).check(3, "the nodes")
-    nodes[row, column] = value
-    with pytest.raises(ArtifactError, match="model: the nodes are no trees over 3 descriptors; train it again"):
-        Trees(nodes, np.zeros(1)).check(3, "the nodes")
-    with pytest.raises(ArtifactError, match="are no trees"):
-        Trees(nodes, np.array([9.0])).check(3, "the nodes")

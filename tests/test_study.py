@@ -14,7 +14,8 @@ from crcrank.artifacts.store import hold_output, read_artifact
 from crcrank.cli.main import main
 from crcrank.config import load_config, packaged_config_dir
 from crcrank.errors import ConfigError, InputDataError, ModelFitError, OutputHeldError
-from crcrank.models.registry import RECOMMENDERS
+from crcrank.models import training
+from crcrank.models.training import fit_fm
 from crcrank.report import study as pictures
 from crcrank.stages import cells as cells_module
 from crcrank.stages import train as train_module
@@ -101,14 +102,14 @@ def formulas_in(path, tmp_path):
 @pytest.fixture
 def fits(monkeypatch):
     """Return a list of all that is handed to fits, with the model that comes out."""
-    kind, seen = RECOMMENDERS["fm"], []
+    seen = []
 
     def fit(data, *arguments):
-        fitted = kind.fit(data, *arguments)
+        fitted = fit_fm(data, *arguments)
         seen.append((data, fitted.model))
         return fitted
 
-    monkeypatch.setitem(RECOMMENDERS, "fm", type(kind)(fit, kind.restore, kind.transfer))
+    monkeypatch.setattr(training, "fit_fm", fit)
     return seen
 
 

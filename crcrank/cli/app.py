@@ -231,6 +231,10 @@ def _rank(
         str | None, typer.Option("--out", "-o", metavar="FILE", help="Parquet, .csv or .jsonl file; - is stdout; a table if left out.")
     ] = None,
     known: Annotated[Path | None, typer.Option(metavar="FILE", help="Known compositions, which are not listed.")] = None,
+    rerank: Annotated[Path | None, typer.Option(metavar="MODEL", help="Another model, which orders the best of each class anew.")] = None,
+    rerank_depth: Annotated[
+        int | None, typer.Option(metavar="N", parser=whole_number(1), help="Formulas of each class to order anew; 30,000 if left out.")
+    ] = None,
     k: Annotated[
         int | None, typer.Option("-k", metavar="N", parser=whole_number(1), help="Formulas to list per class; 3000 if left out.")
     ] = None,
@@ -264,6 +268,7 @@ def _rank(
     from crcrank.stages.rank import run_rank
 
     filters = {"require": require, "allow": allow, "exclude": exclude, "anions": anion, "max_coefficient": max_coefficient}
+    filters["rerank_depth"] = rerank_depth
     switches = {"exclude_radioactive": exclude_radioactive or None, "exhaustive": exhaustive or None}
     with common.progress() as progress:
         summary = run_rank(
@@ -272,6 +277,7 @@ def _rank(
             stdout_or_path(out, format),
             settings=with_filters(common.settings(), filters | switches, system),
             known=known,
+            rerank=rerank,
             classes=common.classes,
             k=k,
             format=None if out == "-" else format,

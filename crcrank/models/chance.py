@@ -34,6 +34,11 @@ class Chance:
     keys: Mapping[str, np.ndarray]
 
     @property
+    def is_probabilistic(self) -> bool:
+        """Whether a score says how probable it is to be known."""
+        return False
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Classes it can score."""
         return tuple(self.keys)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +20,10 @@ Arrays = dict[str, np.ndarray]
 
 class Recommender(Protocol):
     """A fitted model."""
+
+    @property
+    def is_probabilistic(self) -> bool:
+        """Whether a score ``s`` says that the probability of being known is 1 - exp(-exp(s))."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -90,22 +95,46 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of recommender.
+    """A kind of recommender, whose modules are loaded when they are needed.
 
     Attributes
     ----------
-    fit
-        Fits it, given the data, its section of the settings, a generator, the number of threads (on which no number
-        depends) and a progress sink.
-    restore
-        Returns the model that given arrays and facts came from; raises ArtifactError if they do not fit the space.
-    transfer
-        Returns a model with more classes, which it never saw; None where the kind cannot score such a class.
+    fitting
+        ``module:function`` below this package that fits it, given the data, its section of the settings, a generator, the
+        number of threads (on which no number depends) and a progress sink.
+    model
+        ``module:class`` of the model. Its ``restore(arrays, facts, space)`` raises ArtifactError if they do not fit the space.
+    transfers
+        Whether the model's ``transferred(classes)`` returns one with more classes, which it never saw.
     """
 
-    fit: Callable[[TrainingData, Any, np.random.Generator, int, ProgressSink], Fitted]
-    restore: Callable[[Arrays, Mapping[str, Any], Space], Recommender]
-    transfer: Callable[[Any, Sequence[str]], Recommender] | None = None
+    fitting: str
+    model: str
+    transfers: bool = False
+
+    @property
+    def transfer(self) -> Callable[[Any, Sequence[str]], Recommender] | None:
+        """What returns a model with more classes, None where the kind cannot score a class that it never saw."""
+        return _loaded(self.model).transferred if self.transfers else None
+
+    def fit(self, data: TrainingData, section: Any, rng: np.random.Generator, n_threads: int, progress: ProgressSink) -> Fitted:
+        """Fit a model; each matrix product takes one thread, so that its sums do not depend on what else the machine does."""
+        from threadpoolctl import threadpool_limits
+
+        fit = _loaded(self.fitting)
+        with threadpool_limits(1, user_api="blas"):
+            fitted: Fitted = fit(data, section, rng, n_threads, progress)
+        return fitted
+
+    def restore(self, arrays: Arrays, facts: Mapping[str, Any], space: Space) -> Recommender:
+        """Return the model that its arrays and facts came from."""
+        model: Recommender = _loaded(self.model).restore(arrays, facts, space)
+        return model
+
+
+def _loaded(place: str) -> Any:
+    module, name = place.split(":")
+    return getattr(import_module(f"crcrank.models.{module}"), name)
 
 
 def parameter(arrays: Arrays, name: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -246,6 +246,11 @@ class FittedFM:
     members: tuple[Parameters, ...]
 
     @property
+    def is_probabilistic(self) -> bool:
+        """Whether a score says how probable it is to be known."""
+        return True
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Classes it was trained on and can score."""
         return self.machine.classes

@@ -221,6 +221,11 @@ class FittedMatrices:
     factored: Mapping[str, FactoredMatrix]
 
     @property
+    def is_probabilistic(self) -> bool:
+        """Whether a score says how probable it is to be known."""
+        return False
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Classes it was trained on and can score."""
         return tuple(self.factored)

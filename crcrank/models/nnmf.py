@@ -111,6 +111,11 @@ class FittedNNMF:
     parameters: Parameters
 
     @property
+    def is_probabilistic(self) -> bool:
+        """Whether a score says how probable it is to be known."""
+        return True
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Classes it was trained on and can score."""
         return self.network.classes

@@ -39,6 +39,7 @@ _DECAY = 0.9
 _N_PARTS = 4  # of each batch, whatever the number of threads, so that the result does not depend on it
 _VALIDATION_SAMPLES = 4  # size of the sample that a fit is judged by, in those of a step
 _MOST_AT_ONCE = 1 << 24
+_MOST_IN_AN_EPOCH = 3_000_000_000  # of the machine
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ def _machine_settings(settings: NNMFSettings) -> FMSettings:
         patience=own.n_epochs,
         n_batches=own.n_batches,
         learning_rate=own.learning_rate,
+        max_candidates=_MOST_IN_AN_EPOCH,
         n_models=1,
     )
 

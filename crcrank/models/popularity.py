@@ -38,6 +38,11 @@ class Popularity:
     classes: tuple[str, ...]
     terms: Arrays
 
+    @property
+    def is_probabilistic(self) -> bool:
+        """Whether a score says how probable it is to be known."""
+        return False
+
     def program(self, name: str) -> PairwiseProgram:
         """Return the float64 scoring program of class ``name``, which has no factors."""
         cation, anion, stoichiometry = (self.terms[f"{part}.{name}"] for part in _PARTS)

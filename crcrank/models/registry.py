@@ -9,35 +9,21 @@ import numpy as np
 import pyarrow as pa
 
 from crcrank.errors import ArtifactError
-from crcrank.kernels.multilinear import DiagonalProgram, MultilinearProgram
-from crcrank.models.chance import Chance, fit_random
 from crcrank.models.contract import Kind, Recommender
-from crcrank.models.cp import fit_cp
-from crcrank.models.fm import FittedFM
-from crcrank.models.forest import Forest, fit_forest
-from crcrank.models.matrices import FittedMatrices
-from crcrank.models.nmf import fit_nmf
-from crcrank.models.nnmf import FittedNNMF
-from crcrank.models.nnmf_training import fit_nnmf
-from crcrank.models.popularity import Popularity, fit_popularity
-from crcrank.models.substitution import Substitution, fit_substitution
-from crcrank.models.svd import fit_svd
-from crcrank.models.tensor import FittedTensor
-from crcrank.models.training import fit_fm
-from crcrank.models.tucker import fit_tucker
 from crcrank.space.space import Space
 
-RECOMMENDERS: dict[str, Kind] = {
-    "fm": Kind(fit_fm, FittedFM.restore, FittedFM.transferred),
-    "tucker": Kind(fit_tucker, FittedTensor.restorer(MultilinearProgram)),
-    "cp": Kind(fit_cp, FittedTensor.restorer(DiagonalProgram)),
-    "svd": Kind(fit_svd, FittedMatrices.restore),
-    "nmf": Kind(fit_nmf, FittedMatrices.restore),
-    "substitution": Kind(fit_substitution, Substitution.restore),
-    "popularity": Kind(fit_popularity, Popularity.restore),
-    "forest": Kind(fit_forest, Forest.restore),
-    "random": Kind(fit_random, Chance.restore),
-    "nnmf": Kind(fit_nnmf, FittedNNMF.restore),
+RECOMMENDERS = {
+    "fm": Kind("training:fit_fm", "fm:FittedFM", transfers=True),
+    "stack": Kind("stack:fit_stack", "stack:Stack"),
+    "nnmf": Kind("nnmf_training:fit_nnmf", "nnmf:FittedNNMF"),
+    "tucker": Kind("tucker:fit_tucker", "tensor:FittedTensor"),
+    "cp": Kind("cp:fit_cp", "tensor:FittedTensor"),
+    "svd": Kind("svd:fit_svd", "matrices:FittedMatrices"),
+    "nmf": Kind("nmf:fit_nmf", "matrices:FittedMatrices"),
+    "forest": Kind("forest:fit_forest", "forest:Forest"),
+    "substitution": Kind("substitution:fit_substitution", "substitution:Substitution"),
+    "popularity": Kind("popularity:fit_popularity", "popularity:Popularity"),
+    "random": Kind("chance:fit_random", "chance:Chance"),
 }
 
 

@@ -101,6 +101,11 @@ class Substitution:
     background: Mapping[str, float]
 
     @property
+    def is_probabilistic(self) -> bool:
+        """Whether a score says how probable it is to be known."""
+        return False
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Classes it was trained on and can score."""
         return tuple(self.known)

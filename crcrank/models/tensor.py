@@ -8,7 +8,7 @@ and ratios abound, near 0 elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Any, NamedTuple
@@ -97,6 +97,11 @@ class FittedTensor:
     programs: Mapping[str, TensorProgram]
 
     @property
+    def is_probabilistic(self) -> bool:
+        """Whether a score says how probable it is to be known."""
+        return False
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Classes it was trained on and can score."""
         return tuple(self.programs)
@@ -123,21 +128,21 @@ class FittedTensor:
 
     def facts(self) -> dict[str, Any]:
         """Return what else is needed to restore it, JSON-serialisable: the number of factors in each array of each class."""
-        return {"n_factors": {name: [array.shape[-1] for array in program] for name, program in self.programs.items()}}
+        is_diagonal = all(isinstance(program, DiagonalProgram) for program in self.programs.values())
+        return {
+            "is_diagonal": is_diagonal,
+            "n_factors": {name: [array.shape[-1] for array in program] for name, program in self.programs.items()},
+        }
 
     @classmethod
-    def restorer(cls, program_type: type[TensorProgram]) -> Callable[[Arrays, Mapping[str, Any], Space], FittedTensor]:
-        """Return what restores models whose programs are of this type from :meth:`arrays` and :meth:`facts`."""
-
-        def restore(arrays: Arrays, facts: Mapping[str, Any], space: Space) -> FittedTensor:
-            programs = {}
-            for name, n_factors in facts["n_factors"].items():
-                shapes = _shapes(space, name, program_type, n_factors)
-                parts = zip(program_type._fields, shapes, strict=True)
-                programs[name] = program_type(*(parameter(arrays, f"{part}.{name}", shape) for part, shape in parts))
-            return cls(space, programs)
-
-        return restore
+    def restore(cls, arrays: Arrays, facts: Mapping[str, Any], space: Space) -> FittedTensor:
+        """Return the model that :meth:`arrays` and :meth:`facts` came from."""
+        program_type = DiagonalProgram if facts["is_diagonal"] else MultilinearProgram
+        programs: dict[str, TensorProgram] = {}
+        for name, n_factors in facts["n_factors"].items():
+            parts = zip(program_type._fields, _shapes(space, name, program_type, n_factors), strict=True)
+            programs[name] = program_type(*(parameter(arrays, f"{part}.{name}", shape) for part, shape in parts))
+        return cls(space, programs)
 
 
 def _shapes(space: Space, name: str, program_type: type[TensorProgram], n_factors: list[int]) -> list[tuple[int, ...]]:

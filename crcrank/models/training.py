@@ -1,7 +1,8 @@
 """Fitting a Factorization Machine to known compositions against every other candidate of the space.
 
 Each step takes a random part of the blocks of every class: the known candidates in these blocks, and the closed-form sum
-over all their candidates, both times the number of parts. An epoch visits every candidate of the space exactly once.
+over all their candidates, both times the number of parts. An epoch visits every candidate of the space exactly once, but for
+classes so large that a random part of their blocks will do.
 Steps are Adam's (Kingma & Ba, arXiv:1412.6980, algorithm 1).
 """
 
@@ -92,52 +93,61 @@ class Fit:
         self._known, self._validation = known, validation
         self._rng, self._n_threads = rng, n_threads
         self._sums = {name: ClassLikelihood(machine.space, name) for name in machine.classes}
+        self._n_parts = {name: _n_parts(options, machine.space.classes[name].n_candidates) for name in machine.classes}
+        whole = [name for name in machine.classes if self._n_parts[name] == options.n_batches]
+        self._judged = whole or list(machine.classes)  # a random part of a class gives too rough a likelihood to choose by
         self._adam = _Adam()
         self._prior_scale = machine.prior_scale
         n_candidates = {name: machine.space.classes[name].n_candidates for name in machine.classes}
         biases = {name: float(np.log(len(known[name]) / n_candidates[name])) for name in machine.classes}
         self.parameters = machine.initial(biases, _INITIAL_SCALE, rng)
         self.history: list[Epoch] = []
+        self._n_visited = sum(n_candidates[name] * options.n_batches // self._n_parts[name] for name in machine.classes)
         self._buffers: list[dict[str, PairwiseProgram]] = []
 
     def run(self, progress: ProgressSink) -> None:
-        """Fit until the validation likelihood stops improving, return to its best, then finish on all known compositions."""
-        options, n_candidates = self.options, sum(self.machine.space.classes[name].n_candidates for name in self.machine.classes)
-        progress.start("train", n_candidates * (options.n_epochs + options.n_final_epochs), "candidates")
-        with ThreadPoolExecutor(self._n_threads) as pool:
-            self._search(pool, progress, n_candidates)
-            everything = {name: self._known[name].joined(self._validation[name]) for name in self.machine.classes}
-            for epoch in range(options.n_final_epochs):
-                rate = self._rate(options.n_epochs - options.n_final_epochs + epoch)
-                loss, _ = self._epoch(everything, rate, pool)
-                self._log(Epoch(len(self.history) + 1, "final", rate, loss, {}), progress, n_candidates)
+        """Search for the best parameters, then finish with them."""
+        self.search(progress)
+        self.finish(progress)
 
-    def _search(self, pool: ThreadPoolExecutor, progress: ProgressSink, n_candidates: int) -> None:
+    def search(self, progress: ProgressSink) -> None:
+        """Fit until the validation likelihood stops improving, and return to its best; the validation part stays unseen."""
         best, best_score = self.parameters, np.inf
         since_best = 0
+        progress.start("train", self._n_visited * self.options.n_epochs, "candidates")
         for epoch in range(self.options.n_epochs):
             rate = self._rate(epoch)
-            loss, validation = self._epoch(self._known, rate, pool)
-            self._log(Epoch(epoch + 1, "fit", rate, loss, validation), progress, n_candidates)
-            score = sum(validation[name] * len(self._validation[name]) for name in validation)
+            loss, validation = self._epoch(self._known, rate)
+            self._log(Epoch(epoch + 1, "fit", rate, loss, validation), progress)
+            score = sum(validation[name] * len(self._validation[name]) for name in self._judged if name in validation)
             since_best += 1
             if not validation or score < best_score:
                 best, best_score, since_best = dict(self.parameters), score, 0
             if since_best > self.options.patience and 2 * epoch >= self.options.n_epochs:
-                progress.advance(n_candidates * (self.options.n_epochs - epoch - 1))
+                progress.advance(self._n_visited * (self.options.n_epochs - epoch - 1))
                 break
         self.parameters = best
+
+    def finish(self, progress: ProgressSink) -> None:
+        """Take the last epochs on all known compositions."""
+        options = self.options
+        progress.start("train on all known", self._n_visited * options.n_final_epochs, "candidates")
+        everything = {name: self._known[name].joined(self._validation[name]) for name in self.machine.classes}
+        for epoch in range(options.n_final_epochs):
+            rate = self._rate(options.n_epochs - options.n_final_epochs + epoch)
+            loss, _ = self._epoch(everything, rate)
+            self._log(Epoch(len(self.history) + 1, "final", rate, loss, {}), progress)
 
     def _rate(self, epoch: int) -> float:
         return self.options.learning_rate * max(0.05, 1 - epoch / self.options.n_epochs)
 
-    def _log(self, epoch: Epoch, progress: ProgressSink, n_candidates: int) -> None:
+    def _log(self, epoch: Epoch, progress: ProgressSink) -> None:
         self.history.append(epoch)
         note = " ".join(f"{name[:5]} {value:.3f}" for name, value in epoch.validation.items())
-        progress.advance(n_candidates, f"epoch {epoch.epoch} {note}")
+        progress.advance(self._n_visited, f"epoch {epoch.epoch} {note}")
 
-    def _epoch(self, known: Mapping[str, Candidates], rate: float, pool: ThreadPoolExecutor) -> tuple[float, dict[str, float]]:
-        """Take one pass over the space.
+    def _epoch(self, known: Mapping[str, Candidates], rate: float) -> tuple[float, dict[str, float]]:
+        """Take one pass over the space, or over a random part of the classes that are too large for it.
 
         Returns
         -------
@@ -145,26 +155,27 @@ class Fit:
             Its loss, and the negative log-likelihood per held-back composition of each class that has any. Both are summed over
             the steps, each at the parameters that the step starts from; a class's rates are thinned to its held-back part.
         """
-        options = self.options
-        batches = {name: sums.batches(options.n_batches, self._rng) for name, sums in self._sums.items()}
+        batches = {name: sums.batches(self._n_parts[name], self._rng) for name, sums in self._sums.items()}
         loss, rates, held = 0.0, dict.fromkeys(self.machine.classes, 0.0), dict.fromkeys(self.machine.classes, 0.0)
-        weight = float(options.n_batches)
-        for step in range(options.n_batches):
-            programs = self.machine.compile_all(self.parameters, np.float32)
-            buffers = self._cleared_buffers(programs)
-            for name, sums in self._sums.items():
-                batch = batches[name][step]
-                loss += sums.add_known(programs[name], _within(known[name], batch, weight), buffers[0][name])
-                rates[name] += sums.add_rates(programs[name], batch, weight, [buffer[name] for buffer in buffers], pool) / weight
-                held[name] -= log_known(sums.scores(programs[name], _within(self._validation[name], batch, 1.0))).sum()
-            if not np.isfinite(loss + sum(rates.values())):
-                raise ModelFitError(
-                    f"train: the fit diverged in epoch {len(self.history) + 1}; lower learning_rate or raise l2 in [train.fm]"
-                )
-            loss += self._step(_gathered(buffers), rate)
-        loss = loss / options.n_batches + sum(rates.values())
+        n_steps = self.options.n_batches
+        with ThreadPoolExecutor(self._n_threads) as pool:
+            for step in range(n_steps):
+                programs = self.machine.compile_all(self.parameters, np.float32)
+                buffers = self._cleared_buffers(programs)
+                for name, sums in self._sums.items():
+                    batch, weight = batches[name][step], float(self._n_parts[name])
+                    loss += sums.add_known(programs[name], _within(known[name], batch, weight), buffers[0][name]) / n_steps
+                    rates[name] += sums.add_rates(programs[name], batch, weight, [buffer[name] for buffer in buffers], pool) / n_steps
+                    known_part = log_known(sums.scores(programs[name], _within(self._validation[name], batch, 1.0))).sum()
+                    held[name] -= float(known_part) * weight / n_steps
+                if not np.isfinite(loss + sum(rates.values())):
+                    raise ModelFitError(
+                        f"train: the fit diverged in epoch {len(self.history) + 1}; lower learning_rate or raise l2 in [train.fm]"
+                    )
+                loss += self._step(_gathered(buffers), rate) / n_steps
         n_held = {name: len(self._validation[name]) for name in held}
-        return loss, {name: float(held[name] / n_held[name] + rates[name] / len(known[name])) for name in held if n_held[name]}
+        validation = {name: held[name] / n_held[name] + rates[name] / len(known[name]) for name in held if n_held[name]}
+        return loss + sum(rates.values()), validation
 
     def _cleared_buffers(self, programs: Mapping[str, PairwiseProgram]) -> list[dict[str, PairwiseProgram]]:
         """Return zeros to gather gradients in, one set for each part of a batch; classes share the arrays of the ions."""
@@ -199,6 +210,11 @@ class Fit:
         return float(getattr(self.options.l2, "weights" if kind == "weight" else feature.partition(".")[0]))
 
 
+def _n_parts(options: FMSettings, n_candidates: int) -> int:
+    """Return in how many parts a class is dealt; of these an epoch visits ``n_batches``."""
+    return max(options.n_batches, round(options.n_batches * n_candidates / options.max_candidates))
+
+
 def _gathered(buffers: Sequence[dict[str, PairwiseProgram]]) -> dict[str, PairwiseProgram]:
     """Add all sets of gradients to the first, in order."""
     for buffer in buffers[1:]:
@@ -221,8 +237,8 @@ def fit_fm(data: TrainingData, settings: FMSettings, rng: np.random.Generator, n
     ModelFitError
         If the fit diverges.
     """
-    prior = _prior(settings, data)
-    machine = _machine(settings, data, prior)
+    prior = prior_of(settings, data)
+    machine = machine_of(settings, data, prior)
     if not any(len(held) for held in data.held_back.values()):
         settings = settings.model_copy(update={"n_final_epochs": 0})
     fits = []
@@ -235,7 +251,7 @@ def fit_fm(data: TrainingData, settings: FMSettings, rng: np.random.Generator, n
         model=FittedFM(machine, tuple(fit.parameters for fit in fits)),
         n_epochs=sum(map(len, histories)),
         validation=best[0].validation if best[0] else {},
-        facts={"history": [history_rows(history) for history in histories], "prior": _prior_facts(prior)},
+        facts={"history": [history_rows(history) for history in histories], "prior": prior_facts(prior)},
     )
 
 
@@ -243,19 +259,22 @@ def _total(epoch: Epoch) -> float:
     return sum(epoch.validation.values())
 
 
-def _prior(settings: FMSettings, data: TrainingData) -> PropertyComponents:
+def prior_of(settings: FMSettings, data: TrainingData) -> PropertyComponents:
+    """Return the components of the elements' properties that the settings ask for."""
     wanted = settings.prior_components if "prior" in settings.features else 0
     return property_components(data.elements, data.space.ions.elements, wanted)
 
 
-def _machine(settings: FMSettings, data: TrainingData, prior: PropertyComponents) -> FactorizationMachine:
+def machine_of(settings: FMSettings, data: TrainingData, prior: PropertyComponents) -> FactorizationMachine:
+    """Return the machine that the settings ask for."""
     ions = data.space.ions
     features = frozenset(settings.features) - (frozenset() if prior.components.shape[1] else {"prior"})
     components = prior.components[np.concatenate([ions.cation_element, ions.anion_element])]
     return FactorizationMachine(data.space, data.classes, features, settings.n_factors, components)
 
 
-def _prior_facts(prior: PropertyComponents) -> dict[str, object]:
+def prior_facts(prior: PropertyComponents) -> dict[str, object]:
+    """Return what the components are made of, JSON-serialisable."""
     return {
         "properties": list(prior.property_names),
         "loadings": prior.loadings.tolist(),

@@ -21,9 +21,9 @@ from crcrank.evaluation.metrics import hit_table
 from crcrank.evaluation.splits import Listed, Split, design_split
 from crcrank.models.contract import Recommender
 from crcrank.models.registry import RECOMMENDERS
+from crcrank.models.staged import Stages
 from crcrank.progress import ProgressSink
 from crcrank.ranking.filters import ElementFilter, search_filter
-from crcrank.ranking.search import rank_class
 from crcrank.space.placement import Placer
 from crcrank.space.space import Compositions, Space
 from crcrank.stages.common import candidate_columns
@@ -257,10 +257,9 @@ class Bench:
         if not len(split.targets):
             return []
         start = time.perf_counter()
-        found = rank_class(
+        found = Stages.of(model, None, cell.arm.settings.rank.rerank_depth).rank(
             space,
             name,
-            model.program(name),
             max(cutoffs),
             excluded=space.formula_keys(name, [real.compositions[i] for i in split.unlisted]),
             search_filter=search_filter(space, ElementFilter()),

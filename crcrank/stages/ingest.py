@@ -186,9 +186,9 @@ def run_ingest(
         If another run writes ``out``.
     """
     rules = rules or load_config().ingest.rules
-    columns = {"formula_column": formula_column, "id_column": id_column, "year_column": year_column, "anion": anion, "filter": filter}
-    config = {"format": format, **columns, "rules": rules.model_dump()}
-    reading = Reading(format, ReadOptions(**columns), n_threads, refresh)
+    columns = {"formula_column": formula_column, "id_column": id_column, "year_column": year_column, "anion": anion}
+    config = {"format": format, **columns, "rules": rules.model_dump(), **({"filter": filter} if filter else {})}
+    reading = Reading(format, ReadOptions(**columns, filter=filter), n_threads, refresh)
     _check_filter(sources, filter)
     rejected_path = sibling(out, "rejected")
     _check_not_folders(out, rejected_path)

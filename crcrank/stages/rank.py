@@ -21,14 +21,14 @@ from crcrank.chem.formula import pretty_formula
 from crcrank.chem.ions import IonTable
 from crcrank.config import RankSettings, Settings
 from crcrank.errors import ConfigError
+from crcrank.models.contract import Recommender
 from crcrank.models.likelihood import probability
 from crcrank.models.registry import load_model
+from crcrank.models.staged import Stages
 from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.ranking.best import Ranked
 from crcrank.ranking.filters import ElementFilter, SearchFilter, search_filter
-from crcrank.ranking.search import rank_class
 from crcrank.space.placement import Placer
-from crcrank.space.programs import RankingProgram
 from crcrank.space.space import Compositions, Space
 from crcrank.stages.common import candidate_columns, chosen_classes, filters_in_words, load_space, read_compositions
 from crcrank.stages.export import check_format, write_rows
@@ -90,11 +90,18 @@ class RankSummary:
 
 
 def rank_provenance(
-    model: Path, plan: Path, known: Path | None, *, settings: Settings, space: Space, classes: Sequence[str] | None = None
+    model: Path,
+    plan: Path,
+    known: Path | None,
+    *,
+    settings: Settings,
+    space: Space,
+    classes: Sequence[str] | None = None,
+    rerank: Path | None = None,
 ) -> Provenance:
     """Return what shapes the rows of a ranking; ``known`` comes last among the inputs, if it is one."""
     config = settings.rank.model_dump(mode="json") | {"classes": None if classes is None else list(classes)}
-    inputs = [model, plan, settings.space.ions, settings.space.elements, *([known] if known else [])]
+    inputs = [model, plan, settings.space.ions, settings.space.elements, *(path for path in (rerank, known) if path)]
     return Provenance(config=config, inputs=inputs, space_digest=space.digest)
 
 
@@ -105,6 +112,7 @@ def run_rank(
     *,
     settings: Settings,
     known: Path | None = None,
+    rerank: Path | None = None,
     classes: Sequence[str] | None = None,
     k: int | None = None,
     format: str | None = None,  # noqa: A002  (the word that users write: --format)
@@ -118,6 +126,8 @@ def run_rank(
     ----------
     model, plan, known
         Artifacts; without ``known``, known formulas are listed too.
+    rerank
+        Another model, which orders the best anew; the settings say how many of each class.
     out
         The ``ranking`` artifact, or ``.csv`` or ``.jsonl``; nothing is written if left out.
     settings
@@ -147,15 +157,17 @@ def run_rank(
         space, ions = load_space(settings)
         check_space(plan, read_metadata(plan, "plan"), space.digest)
         compositions = read_compositions(read_artifact(known, "known").table) if known else []
-        artifact = read_artifact(model, "model", space_digest=space.digest)
-        learned = load_model(artifact.table, artifact.metadata, space)
+        learned, reranker = _read_model(model, space), _read_model(rerank, space) if rerank else None
+        stages = Stages.of(learned, reranker, settings.rank.rerank_depth)
         chosen = chosen_classes(classes, learned.classes, settings)
+        if reranker:
+            chosen_classes(chosen, reranker.classes, settings)
         if k is not None:
             _check_k(space, chosen, k)
         radioactive = read_element_table(settings.space.elements).radioactive
         wanted = search_filter(space, element_filter(settings.rank, space, radioactive))
-        ranker = _Ranker(space, settings.rank, ions, compositions, wanted, radioactive, n_threads, progress or SilentProgress())
-        table, facts = ranker.rank_all({name: learned.program(name) for name in _classes_left(space, chosen, wanted)})
+        ranker = _Ranker(space, settings.rank, ions, compositions, stages, wanted, radioactive, n_threads, progress or SilentProgress())
+        table, facts = ranker.rank_all(_classes_left(space, chosen, wanted))
         notes = tuple(_notes(settings.rank, known, chosen, facts))
         extra = {
             "classes": {name: asdict(item) for name, item in facts.items()},
@@ -163,11 +175,16 @@ def run_rank(
             "filters": filters_in_use(settings.rank),
         }
         if out and kind == "parquet":
-            provenance = rank_provenance(model, plan, known, settings=settings, space=space, classes=classes)
+            provenance = rank_provenance(model, plan, known, settings=settings, space=space, classes=classes, rerank=rerank)
             write_artifact(out, "ranking", table, replace(provenance, extra=extra))
         elif out:
             write_rows(table, kind, out)
     return RankSummary(facts, notes, out, best_rows(table), table)
+
+
+def _read_model(path: Path, space: Space) -> Recommender:
+    artifact = read_artifact(path, "model", space_digest=space.digest)
+    return load_model(artifact.table, artifact.metadata, space)
 
 
 def element_filter(rank: RankSettings, space: Space, radioactive: frozenset[str]) -> ElementFilter:
@@ -218,29 +235,29 @@ class _Ranker:
     rank: RankSettings
     ions: IonTable
     known: Compositions
+    stages: Stages
     wanted: SearchFilter
     radioactive: frozenset[str]
     n_threads: int
     progress: ProgressSink
 
-    def rank_all(self, programs: dict[str, RankingProgram]) -> tuple[pa.Table, dict[str, ClassFacts]]:
+    def rank_all(self, names: Sequence[str]) -> tuple[pa.Table, dict[str, ClassFacts]]:
         """Return the rows and facts of all classes."""
         rows, facts = [], {}
-        placements = Placer(self.space, self.ions).places(self.known, programs)
-        for name, program in programs.items():
-            ranked, facts[name] = self._rank_class(name, program, len(placements[name]))
+        placements = Placer(self.space, self.ions).places(self.known, names)
+        for name in names:
+            ranked, facts[name] = self._rank_class(name, len(placements[name]))
             rows.append(self._rows(name, ranked))
         table = pa.concat_tables(rows)
         if not table.num_rows:
             raise ConfigError("rank: the filters leave no unknown formula in any class; nothing was written")
         return table, facts
 
-    def _rank_class(self, name: str, program: RankingProgram, n_known: int) -> tuple[Ranked, ClassFacts]:
+    def _rank_class(self, name: str, n_known: int) -> tuple[Ranked, ClassFacts]:
         start = time.perf_counter()
-        found = rank_class(
+        found = self.stages.rank(
             self.space,
             name,
-            program,
             self.rank.k,
             excluded=self.space.formula_keys(name, self.known),
             search_filter=self.wanted,
@@ -269,7 +286,7 @@ class _Ranker:
             "rank": np.arange(1, len(ranked) + 1),
             "pretty_formula": [pretty_formula(*pair) for pair in zip(elements, amounts, strict=True)],
             "score": ranked.scores,
-            "probability": probability(ranked.scores),
+            "probability": probability(ranked.scores) if self.stages.scorer.is_probabilistic else [None] * len(ranked),
             "chemical_system": ["-".join(symbols) for symbols in elements],
             "radioactive": [not self.radioactive.isdisjoint(symbols) for symbols in elements],
             "candidate_id": ranked.ids,
