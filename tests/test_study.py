@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import naive_study
@@ -15,6 +16,7 @@ from crcrank.cli.main import main
 from crcrank.config import load_config, packaged_config_dir
 from crcrank.errors import ConfigError, InputDataError, ModelFitError, OutputHeldError
 from crcrank.models import training
+from crcrank.models.registry import RECOMMENDERS
 from crcrank.models.training import fit_fm
 from crcrank.report import study as pictures
 from crcrank.stages import cells as cells_module
@@ -397,8 +399,7 @@ def test_a_class_with_nothing_to_look_for(settings, tmp_path):
 
 
 def test_a_model_that_cannot_rank_a_class_it_never_saw(settings, tmp_path, monkeypatch):
-    kind = RECOMMENDERS["fm"]
-    monkeypatch.setitem(RECOMMENDERS, "fm", type(kind)(kind.fit, kind.restore))
+    monkeypatch.setitem(RECOMMENDERS, "fm", replace(RECOMMENDERS["fm"], transfers=False))
     with pytest.raises(ConfigError, match="fm: a model of kind 'fm' cannot rank a class that it never saw; leave it out"):
         study(tmp_path, with_study(settings, designs=("class_transfer",), **DESIGNS["class_transfer"]))
 
