@@ -119,6 +119,7 @@ class Kind:
 
     def fit(self, data: TrainingData, section: Any, rng: np.random.Generator, n_threads: int, progress: ProgressSink) -> Fitted:
         """Fit a model; each matrix product takes one thread, so that its sums do not depend on what else the machine does."""
+        import scipy.linalg.cython_blas  # noqa: F401  (whose library the kernels call, and the limit finds only when it is loaded)
         from threadpoolctl import threadpool_limits
 
         fit = _loaded(self.fitting)
