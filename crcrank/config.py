@@ -173,10 +173,10 @@ class NNMFSettings(_Section):
 
 
 class TuckerSettings(_Section):
-    """Numbers of factors of a Tucker decomposition, where several are given for classes with 1, 2, 3 and 4 cations."""
+    """Numbers of factors of a Tucker decomposition, for classes with 1, 2, 3 and 4 cations, and how it is fitted."""
 
     n_cation_factors: FactorsByCations
-    n_anion_factors: int = Field(ge=1)
+    n_anion_factors: FactorsByCations
     n_ratio_factors: FactorsByCations
     n_iterations: int = Field(ge=0)
 

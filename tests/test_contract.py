@@ -32,7 +32,7 @@ SMALL = {
         "latent_rate": 0.01,
         "machine": SETTINGS.train.nnmf.machine.model_copy(update={"n_epochs": 30, "n_batches": 2, "learning_rate": 0.05}),
     },
-    "tucker": {"n_cation_factors": (2, 6, 6, 2), "n_anion_factors": 1, "n_ratio_factors": (2, 4, 2, 2)},
+    "tucker": {"n_cation_factors": (2, 6, 6, 2), "n_anion_factors": (1, 1, 1, 1), "n_ratio_factors": (2, 4, 2, 2)},
     "cp": {"n_factors": (4, 8, 8, 4)},
     "svd": {"n_factors": (2, 3, 3, 2)},
     "nmf": {"n_factors": (2, 3, 3, 2)},

@@ -58,22 +58,18 @@ def fit_tucker(
 
 def _decomposed(space: Space, name: str, known: Candidates, settings: TuckerSettings) -> MultilinearProgram:
     ones, ratio_rows = ordered_ones(space, name, known)
-    n_cations = ones.cations.shape[1]
-    ranks = (settings.n_cation_factors[n_cations - 1], settings.n_anion_factors, settings.n_ratio_factors[n_cations - 1])
-    modes = (
-        ("n_cation_factors", ones.cations, "cations"),
-        ("n_anion_factors", ones.anion, "anions"),
-        ("n_ratio_factors", ones.ratio, "ratios"),
-    )
-    for rank, (key, index, what) in zip(ranks, modes, strict=True):
-        check_rank(name, f"tucker.{key}", rank, len(np.unique(index)), what)
+    modes = (("cation", ones.cations), ("anion", ones.anion), ("ratio", ones.ratio))
+    by_cations = (settings.n_cation_factors, settings.n_anion_factors, settings.n_ratio_factors)
+    ranks = tuple(numbers[ones.cations.shape[1] - 1] for numbers in by_cations)
+    for rank, (mode, index) in zip(ranks, modes, strict=True):
+        check_rank(name, f"tucker.n_{mode}_factors", rank, len(np.unique(index)), f"{mode}s")
     sizes = (len(space.ions.cations), len(space.ions.anions), int(ones.ratio.max()) + 1)
     factors = decompose(ones, sizes, ranks, settings.n_iterations)
     ratio = np.vstack([factors.ratio, np.zeros((1, factors.ratio.shape[1]))])
     return MultilinearProgram(factors.cation, core_tensor(ones, factors), ratio[ratio_rows])
 
 
-def decompose(ones: Ones, sizes: tuple[int, int, int], ranks: tuple[int, int, int], n_iterations: int) -> Factors:
+def decompose(ones: Ones, sizes: tuple[int, int, int], ranks: tuple[int, ...], n_iterations: int) -> Factors:
     """Return the factors of the cation, anion and ratio modes.
 
     Parameters
@@ -99,7 +95,7 @@ def decompose(ones: Ones, sizes: tuple[int, int, int], ranks: tuple[int, int, in
     return factors
 
 
-def _improved(ones: Ones, factors: Factors, ranks: tuple[int, int, int]) -> Factors:
+def _improved(ones: Ones, factors: Factors, ranks: tuple[int, ...]) -> Factors:
     cations = [factors.cation[index] for index in ones.cations.T]
     unfolded = _unfolded(ones.cations[:, 0], len(factors.cation), [*cations[1:], factors.anion[ones.anion]], [factors.ratio[ones.ratio]])
     factors = factors._replace(cation=_leading(unfolded @ unfolded.T, ranks[0]))
