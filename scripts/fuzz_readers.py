@@ -15,6 +15,7 @@ import logging
 import lzma
 import random
 import resource
+import shutil
 import signal
 import sys
 import tarfile
@@ -177,9 +178,12 @@ def main() -> int:
         slowest = max(slowest, time.process_time() - started)
     n = counts.total()
     print(f"{n:,} mutations, seeds {given.seed + 1} to {seed}: {dict(counts)}; slowest {slowest:.1f} s CPU; at most {_peak_mib():,} MiB")
+    shutil.rmtree(folder)
     if counts["broken"]:
         print(f"failures are in {failures}")
-    return 1 if counts["broken"] else 0
+        return 1
+    failures.rmdir()
+    return 0
 
 
 def _tried(seed: int, folder: Path, failures: Path) -> str:
