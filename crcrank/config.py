@@ -37,10 +37,12 @@ class _Section(BaseModel):
 
 
 class ClassSettings(_Section):
-    """A composition class: its number of cations and its largest coefficient."""
+    """A composition class: its number of cations, its largest coefficient, and how it is widened."""
 
     n_cations: int = Field(ge=1, le=4)
     max_coefficient: int = Field(ge=1)
+    mixed_valence: bool = False
+    neutral: bool = True
 
 
 class SpaceSettings(_Section):

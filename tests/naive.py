@@ -6,36 +6,42 @@ coefficient), so that it has no order.
 
 import itertools
 import math
+from collections import Counter
 
 import numpy as np
 
 
-def class_candidates(ions, n_cations, max_coefficient):
-    """Return the set of all neutral candidates of one anion with ``n_cations`` cations, all of different elements."""
+def class_candidates(ions, n_cations, max_coefficient, mixed_valence=False, neutral=True):
+    """Return the set of all candidates of one anion with ``n_cations`` cations, all of different elements or, mixed, ions."""
     anions = [ion for ion in ions if ion[1] < 0]
     found = set()
     for cations in itertools.combinations([ion for ion in ions if ion[1] > 0], n_cations):
         for anion in anions:
             chosen = (*cations, anion)
-            if len({element for element, _ in chosen}) == len(chosen):
-                found.update(_neutral(chosen, max_coefficient))
+            repeated = {element for element, n in Counter(element for element, _ in chosen).items() if n > 1}
+            if not repeated or (mixed_valence and repeated.isdisjoint(element for element, _ in anions)):
+                found.update(_with_coefficients(chosen, max_coefficient, neutral))
     return found
 
 
-def _neutral(chosen, max_coefficient):
+def _with_coefficients(chosen, max_coefficient, neutral):
     for coefficients in itertools.product(range(1, max_coefficient + 1), repeat=len(chosen)):
         charge = sum(state * n for (_, state), n in zip(chosen, coefficients, strict=True))
-        if charge == 0 and math.gcd(*coefficients) == 1:
+        if (charge == 0 or not neutral) and math.gcd(*coefficients) == 1:
             yield frozenset((element, state, n) for (element, state), n in zip(chosen, coefficients, strict=True))
 
 
 def formula(candidate):
-    return "".join(f"{element}{n if n > 1 else ''}" for element, _, n in sorted(candidate))
+    return "".join(f"{element}{n if n > 1 else ''}" for element, n in zip(*composition(candidate), strict=True))
 
 
 def composition(candidate):
-    elements, _, amounts = zip(*sorted(candidate), strict=True)
-    return elements, amounts
+    amounts = Counter()
+    for element, _, n in candidate:
+        amounts[element] += n
+    divisor = math.gcd(*amounts.values())
+    elements, amounts = zip(*sorted(amounts.items()), strict=True)
+    return elements, tuple(n // divisor for n in amounts)
 
 
 def stoichiometry(candidate):

@@ -24,11 +24,13 @@ class Case(NamedTuple):
     ions: tuple
     n_cations: int
     max_coefficient: int
+    mixed_valence: bool = False
+    neutral: bool = True
 
 
-def case(labels, n_cations, max_coefficient):
+def case(labels, n_cations, max_coefficient, **widened):
     ions = [parse_ion(label) for label in labels.split()]
-    return Case(tuple((ion.element, ion.oxidation_state) for ion in ions), n_cations, max_coefficient)
+    return Case(tuple((ion.element, ion.oxidation_state) for ion in ions), n_cations, max_coefficient, **widened)
 
 
 # One to four slots, with an element that is both cation and anion, two states of one element, and runs of two to four slots.
@@ -38,6 +40,18 @@ FIXED_CASES = {
     "three_slots": case("Li1+ Na1+ K1+ Fe1+ Fe3+ S2+ O2- S2- P3-", 3, 3),
     "four_slots": case("Li1+ Na1+ K1+ Fe1+ S1+ Fe2+ Ti2+ O2- S2- P3-", 4, 3),
 }
+# Elements in two and three states, one of them an anion too, so that it stays in one state; charges that do not balance.
+WIDENED_CASES = {
+    "mixed_one_slot": case("Fe2+ Fe3+ Na1+ O2- S2-", 1, 4, mixed_valence=True),
+    "mixed_two_slots": case("Fe2+ Fe3+ Na1+ Ti4+ Ti2+ S4+ S6+ O2- S2- Cl1-", 2, 5, mixed_valence=True),
+    "mixed_three_slots": case("Fe1+ Fe2+ Fe3+ Na1+ K1+ S4+ S2+ O2- S2-", 3, 3, mixed_valence=True),
+    "mixed_four_slots": case("Fe1+ Fe2+ Fe3+ Na1+ Ti2+ S2+ S2- P3-", 4, 2, mixed_valence=True),
+    "charged_one_slot": case("Fe2+ Fe3+ Na1+ S4+ O2- S2- Cl1-", 1, 4, neutral=False),
+    "charged_two_slots": case("Fe2+ Fe3+ Na1+ S4+ O2- S2- Cl1-", 2, 3, neutral=False),
+    "charged_mixed": case("Fe2+ Fe3+ Na1+ S4+ S2+ O2- S2-", 2, 3, mixed_valence=True, neutral=False),
+}
+
+ALL_CASES = FIXED_CASES | WIDENED_CASES
 
 
 def table_of(ions):
@@ -51,7 +65,7 @@ def table_of(ions):
 def space_of(chosen, *more):
     """Return the space of a case, its class named ``first``, and with the other classes (n_cations, max_coefficient) before it."""
     classes = [CompositionClass(f"more{i}", *item) for i, item in enumerate(more)]
-    return Space(table_of(chosen.ions), [*classes, CompositionClass("first", chosen.n_cations, chosen.max_coefficient)])
+    return Space(table_of(chosen.ions), [*classes, CompositionClass("first", *chosen[1:])])
 
 
 @st.composite
@@ -62,7 +76,8 @@ def cases(draw):
     ions = st.tuples(st.sampled_from(_ELEMENTS), charges)
     cations = draw(st.lists(ions, unique=True, min_size=n_cations, max_size=_LARGEST_TABLE[n_cations]))
     anions = draw(st.lists(st.sampled_from(_ANIONS), unique=True, min_size=1, max_size=3))
-    return Case((*cations, *anions), n_cations, draw(st.integers(1, _LARGEST_COEFFICIENT[n_cations])))
+    widened = draw(st.sampled_from([(False, True), (False, True), (True, True), (False, False), (True, False)]))
+    return Case((*cations, *anions), n_cations, draw(st.integers(1, _LARGEST_COEFFICIENT[n_cations])), *widened)
 
 
 @st.composite

@@ -4,7 +4,7 @@ from itertools import chain, combinations
 import naive
 import numpy as np
 import pytest
-from small_spaces import FIXED_CASES, as_sets, class_ids, machine, random_parameters, space_of, twin_arguments
+from small_spaces import ALL_CASES, FIXED_CASES, as_sets, class_ids, machine, random_parameters, space_of, twin_arguments
 
 from crcrank.errors import ModelFitError
 from crcrank.kernels.pairwise import PairwiseProgram, fill_scores, fill_tables, score_margin, workspace
@@ -12,7 +12,7 @@ from crcrank.models.fm import FEATURE_GROUPS, FittedFM
 from crcrank.space.space import Candidates
 
 _SUBSETS = list(chain.from_iterable(combinations(FEATURE_GROUPS, n) for n in range(len(FEATURE_GROUPS) + 1)))
-_CASES = pytest.mark.parametrize("chosen", FIXED_CASES.values(), ids=FIXED_CASES)
+_CASES = pytest.mark.parametrize("chosen", ALL_CASES.values(), ids=ALL_CASES)
 
 
 def _scores(space, name, program, candidates):

@@ -4,14 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 import naive
 import numpy as np
 import pytest
-from small_spaces import FIXED_CASES, as_sets, case, class_ids, machine, random_parameters, space_of, twin_arguments
+from small_spaces import ALL_CASES, FIXED_CASES, as_sets, case, class_ids, machine, random_parameters, space_of, twin_arguments
 
 from crcrank.kernels.likelihood import add_block_sums, add_candidate_flows, sum_workspace
 from crcrank.kernels.pairwise import PairwiseProgram, fill_scores
 from crcrank.models.likelihood import ClassLikelihood, KnownCandidates, log_known, probability, zeros_like
 
 # Four equal slots, with and without an element that is also the anion's.
-_CASES = FIXED_CASES | {"four_alike": case("Li1+ Na1+ K1+ Fe1+ Ti1+ S1+ O2- S2-", 4, 2)}
+_CASES = ALL_CASES | {"four_alike": case("Li1+ Na1+ K1+ Fe1+ Ti1+ S1+ O2- S2-", 4, 2)}
 _BY_CASE = pytest.mark.parametrize("chosen", _CASES.values(), ids=_CASES)
 
 

@@ -4,7 +4,7 @@ import naive
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from small_spaces import FIXED_CASES, as_sets, class_ids, space_of, spaces, table_of
+from small_spaces import ALL_CASES, FIXED_CASES, as_sets, class_ids, space_of, spaces, table_of
 
 from crcrank.chem.charges import ChargeBalancer
 from crcrank.chem.ions import Ion, read_ion_table
@@ -156,7 +156,7 @@ def _check_places(space, table):
         assert best[i] == min(shares, key=lambda candidate_id: (-shares[candidate_id], candidate_id))
 
 
-@pytest.mark.parametrize("chosen", FIXED_CASES.values(), ids=FIXED_CASES)
+@pytest.mark.parametrize("chosen", ALL_CASES.values(), ids=ALL_CASES)
 def test_every_candidate_is_a_place_of_its_formula(chosen):
     _check_places(space_of(chosen), table_of(chosen.ions))
 

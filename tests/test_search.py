@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from small_spaces import (
+    ALL_CASES,
     FIXED_CASES,
     as_sets,
     class_ids,
@@ -105,7 +106,7 @@ def test_ranking_is_the_twins(case, prune, n_threads, capacity, n_pieces):
     _check_ranking(case, {"prune": prune, "n_threads": n_threads}, capacity, n_pieces)
 
 
-@pytest.mark.parametrize("chosen", FIXED_CASES.values(), ids=FIXED_CASES)
+@pytest.mark.parametrize("chosen", ALL_CASES.values(), ids=ALL_CASES)
 @pytest.mark.parametrize("k", [1, 20])
 def test_pruning_threads_and_room_for_hits_change_nothing(monkeypatch, chosen, k):
     space = space_of(chosen)
@@ -190,7 +191,7 @@ _PRODUCTS = ScoringForm(
 
 
 @pytest.mark.skipif(not numba.config.DISABLE_JIT, reason="kernels of a test must not enter the compile cache")
-@pytest.mark.parametrize("chosen", FIXED_CASES.values(), ids=FIXED_CASES)
+@pytest.mark.parametrize("chosen", ALL_CASES.values(), ids=ALL_CASES)
 def test_a_form_is_all_that_a_new_kind_of_score_needs(monkeypatch, chosen):
     monkeypatch.setitem(FORMS, _Products, _PRODUCTS)
     space = space_of(chosen)

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_spaces import FIXED_CASES, as_sets, case, cases, class_ids, space_of, table_of
+from small_spaces import ALL_CASES, FIXED_CASES, as_sets, case, cases, class_ids, space_of, table_of
 
+from crcrank.artifacts.store import digest_of
 from crcrank.chem.ions import read_ion_table
 from crcrank.errors import ConfigError
 from crcrank.space.space import CompositionClass, Space
@@ -40,7 +41,7 @@ def _check_class(chosen):
     assert space.encode("first", candidates).tolist() == ids.tolist()
 
 
-@pytest.mark.parametrize("chosen", FIXED_CASES.values(), ids=FIXED_CASES)
+@pytest.mark.parametrize("chosen", ALL_CASES.values(), ids=ALL_CASES)
 def test_ids_number_each_candidate_once(chosen):
     _check_class(chosen)
 
@@ -68,7 +69,7 @@ def test_order_of_the_ion_table_changes_nothing(chosen, random):
     assert as_sets(other, "first", other.decode("first", ids)) == as_sets(space, "first", space.decode("first", ids))
 
 
-@pytest.mark.parametrize("chosen", FIXED_CASES.values(), ids=FIXED_CASES)
+@pytest.mark.parametrize("chosen", ALL_CASES.values(), ids=ALL_CASES)
 def test_keys_are_equal_where_formulas_are(chosen):
     space = space_of(chosen)
     candidates = space.decode("first", class_ids(space))
@@ -81,13 +82,15 @@ def test_keys_are_equal_where_formulas_are(chosen):
     assert space.formula_keys("first", [(e[::-1], n[::-1]) for e, n in compositions]).tolist() == sorted(set(keys))
 
 
-@pytest.mark.parametrize("chosen", FIXED_CASES.values(), ids=FIXED_CASES)
+@pytest.mark.parametrize("chosen", ALL_CASES.values(), ids=ALL_CASES)
 def test_composition_arrays_spell_the_formula(chosen):
     space = space_of(chosen)
     candidates = space.decode("first", class_ids(space))
     rows = zip(*space.composition_arrays("first", candidates), as_sets(space, "first", candidates), strict=True)
     for elements, amounts, one in rows:
-        assert (tuple(space.ions.elements[i] for i in elements), tuple(amounts.tolist())) == naive.composition(one)
+        symbols = tuple(space.ions.elements[i] for i, n in zip(elements, amounts, strict=True) if n)
+        assert (symbols, tuple(n for n in amounts.tolist() if n)) == naive.composition(one)
+        assert list(elements) == sorted(elements)
 
 
 def test_ions_are_listed_by_charge_and_then_the_anion():
@@ -126,8 +129,9 @@ def test_find_blocks_finds_every_block_and_nothing_else():
     blocks = space.classes["first"]
     rows = blocks.stoichiometries
     groups, coefficients = rows.groups[blocks.block_stoichiometry], rows.coefficients[blocks.block_stoichiometry]
-    assert space.find_blocks("first", groups, coefficients, blocks.block_anion).tolist() == list(range(blocks.n_blocks))
-    shifted = space.find_blocks("first", groups, coefficients, (blocks.block_anion + 1) % len(space.ions.anions))
+    n_anions = rows.anion_coefficient[blocks.block_stoichiometry]
+    assert space.find_blocks("first", groups, coefficients, blocks.block_anion, n_anions).tolist() == list(range(blocks.n_blocks))
+    shifted = space.find_blocks("first", groups, coefficients, (blocks.block_anion + 1) % len(space.ions.anions), n_anions)
     found = shifted >= 0
     assert (blocks.block_anion[shifted[found]] == (blocks.block_anion[found] + 1) % len(space.ions.anions)).all()
     assert (coefficients[shifted[found]] == coefficients[found]).all()
@@ -136,7 +140,14 @@ def test_find_blocks_finds_every_block_and_nothing_else():
 def test_digest_tells_spaces_apart():
     chosen = FIXED_CASES["two_slots"]
     others = [chosen._replace(max_coefficient=2), chosen._replace(n_cations=1), chosen._replace(ions=chosen.ions[1:])]
-    assert len({space_of(one).digest for one in (chosen, *others)}) == 4
+    others += [chosen._replace(mixed_valence=True), chosen._replace(neutral=False)]
+    assert len({space_of(one).digest for one in (chosen, *others)}) == 6
+
+
+def test_widening_leaves_the_digest_of_other_spaces_alone():
+    """The default space's artifacts stay valid."""
+    digest = digest_of({"ions": sorted(["Li1+", "O2-"]), "classes": [["first", 1, 2]]})
+    assert space_of(case("Li1+ O2-", 1, 2)).digest == digest
 
 
 @pytest.mark.parametrize(

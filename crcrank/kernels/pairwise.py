@@ -56,7 +56,7 @@ class BlockArrays(NamedTuple):
     run
         Whether a slot equals the one before it, so that their cations ascend, bool (n_blocks, n_slots).
     cation_element, anion_element
-        Element of each ion, int64 (C,), (A,).
+        Label of each ion, int64 (C,), (A,): its element, unless the class allows more; ions of one label exclude each other.
     """
 
     stoichiometry: np.ndarray

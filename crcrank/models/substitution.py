@@ -49,8 +49,7 @@ def replacements(space: Space, name: str, candidates: Candidates) -> Replacement
     parts = [*slots, *(_anion_replaced(space, name, candidates, anion) for anion in range(len(space.ions.anions)))]
     rows, blocks, cations, old, new = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     made = Candidates(blocks, cations)
-    elements = np.sort(space.composition_arrays(name, made)[0], axis=1)
-    kept = np.flatnonzero((old != new) & (np.diff(elements, axis=1) > 0).all(axis=1))
+    kept = np.flatnonzero((old != new) & space.have_distinct_ions(name, made))
     return Replacements(rows[kept], space.in_order(name, made.take(kept)), old[kept], new[kept])
 
 
@@ -73,7 +72,8 @@ def _anion_replaced(space: Space, name: str, candidates: Candidates, anion: int)
     rows = np.flatnonzero(space.ions.anion_charge[old] == space.ions.anion_charge[anion])
     stoichiometry = item.block_stoichiometry[candidates.blocks[rows]]
     groups, coefficients = item.stoichiometries.groups[stoichiometry], item.stoichiometries.coefficients[stoichiometry]
-    blocks = space.find_blocks(name, groups, coefficients, np.full(len(rows), anion))
+    anion_coefficients = item.stoichiometries.anion_coefficient[stoichiometry]
+    blocks = space.find_blocks(name, groups, coefficients, np.full(len(rows), anion), anion_coefficients)
     rows, blocks = rows[blocks >= 0], blocks[blocks >= 0]
     n_cations = len(space.ions.cations)
     return rows, blocks, candidates.cations[rows], n_cations + old[rows], np.full(len(rows), n_cations + anion)

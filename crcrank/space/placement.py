@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -13,7 +13,8 @@ import numpy as np
 
 from crcrank.chem.bonding import Recogniser
 from crcrank.chem.ions import IonTable
-from crcrank.space.space import Candidates, Compositions, Space
+from crcrank.space.space import Candidates, CompositionClass, Compositions, Space
+from crcrank.space.splitting import SlotIon, SplitAssignment, splits
 
 _NOT_TABLED = "element not in the ion table"
 _N_AT_ONCE = 1 << 14  # bounds the memory of all their ion assignments
@@ -84,6 +85,10 @@ class _States(NamedTuple):
         n = np.bincount(element, minlength=n_elements + 1)
         return cls(n, np.cumsum(n) - n, np.argsort(element, kind="stable"))
 
+    def of_element(self, element: int) -> np.ndarray:
+        """Return the ions of an element, int64 (n,)."""
+        return self.ions[self.first[element] : self.first[element] + self.n[element]]
+
     def choices(self, elements: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return every choice of an ion for each of some elements, as (index into ``elements``, ion)."""
         n = self.n[elements]
@@ -99,6 +104,12 @@ class _Assignments(NamedTuple):
     coefficients: np.ndarray
     anion: np.ndarray
     anion_coefficient: np.ndarray
+
+
+def _ascending(found: _Assignments) -> _Assignments:
+    """Return the assignments in the order of their compositions."""
+    order = np.argsort(found.composition, kind="stable")
+    return _Assignments(*(column[order] for column in found))
 
 
 def _joined(parts: Sequence[_Assignments]) -> _Assignments:
@@ -124,7 +135,10 @@ class Placer:
         self._recogniser = Recogniser(table)
         self._frequency = np.array([table.frequency(ion) for ion in ions.cations])
         self._anion_frequency = np.array([table.frequency(ion) for ion in ions.anions])
-        self._class_by_n = {item.composition_class.n_cations + 1: name for name, item in space.classes.items()}
+        self._classes_by_n: dict[int, list[str]] = {}
+        for name, item in space.classes.items():
+            for n in item.composition_class.n_elements:
+                self._classes_by_n.setdefault(n, []).append(name)
 
     def place(self, compositions: Compositions, classes: Collection[str] | None = None) -> tuple[dict[str, Placements], dict[int, str]]:
         """Place compositions, given as (elements, amounts).
@@ -152,31 +166,62 @@ class Placer:
         return {name: self._located(name, item) for name, item in self._neutral(compositions, classes).items()}
 
     def _neutral(self, compositions: Compositions, classes: Collection[str]) -> dict[str, _Assignments]:
-        """Return the neutral assignments in each of the classes, whatever their coefficients."""
+        """Return the assignments in each of the classes, neutral where the class is, whatever the coefficients of plain ones."""
         found = {}
-        for name in self._space.classes:
+        for name, item in self._space.classes.items():
             if name in classes:
-                rows, elements, amounts = self._space.compositions_in(name, compositions)
+                limits = item.composition_class
+                rows, elements, amounts = self._space.compositions_of(limits.n_cations + 1, compositions)
                 steps = [slice(i, i + _N_AT_ONCE) for i in range(0, len(rows) or 1, _N_AT_ONCE)]
-                found[name] = _joined([self._assigned(rows[step], elements[step], amounts[step]) for step in steps])
+                plain = [self._assigned(rows[step], elements[step], amounts[step], neutral=limits.neutral) for step in steps]
+                mixed = [self._split(limits, compositions)] if limits.mixed_valence else []
+                found[name] = _ascending(_joined([*plain, *mixed]))
         return found
 
-    def _assigned(self, rows: np.ndarray, elements: np.ndarray, amounts: np.ndarray) -> _Assignments:
-        """Return the neutral assignments of compositions ``rows``, ascending; elements, amounts (n, n_cations + 1)."""
+    def _split(self, limits: CompositionClass, compositions: Compositions) -> _Assignments:
+        """Return the assignments of compositions with fewer elements than the class has ions."""
+        rows: list[tuple[int, SplitAssignment, int]] = []
+        for i, (symbols, amounts) in enumerate(compositions):
+            if len(symbols) in limits.n_elements[:-1] and all(symbol in self._space.ions.index for symbol in symbols):
+                elements = [self._space.ions.index[symbol] for symbol in symbols]
+                rows += [(i, item, anion) for item, anion in self._splits_of(limits, elements, amounts)]
+        return _Assignments(
+            np.array([i for i, *_ in rows], np.int64),
+            np.array([item.cations for _, item, _ in rows], np.int64).reshape(len(rows), limits.n_cations),
+            np.array([item.coefficients for _, item, _ in rows], np.int64).reshape(len(rows), limits.n_cations),
+            np.array([anion for *_, anion in rows], np.int64),
+            np.array([item.anion_coefficient for _, item, _ in rows], np.int64),
+        )
+
+    def _splits_of(
+        self, limits: CompositionClass, elements: Sequence[int], amounts: Sequence[int]
+    ) -> Iterator[tuple[SplitAssignment, int]]:
+        charges = self._space.ions.group_charge[self._group]
+        for position, element in enumerate(elements):
+            parts = [
+                ([SlotIon(int(i), int(charges[i])) for i in self._states.of_element(other)], n, other not in self._anion_elements)
+                for other, n in zip(elements, amounts, strict=True)
+                if other != element
+            ]
+            for anion in self._anions.of_element(element).tolist():
+                charge = int(self._space.ions.anion_charge[anion]) if limits.neutral else None
+                for item in splits(parts, limits.n_cations, limits.max_coefficient, amounts[position], charge):
+                    yield item, anion
+
+    def _assigned(self, rows: np.ndarray, elements: np.ndarray, amounts: np.ndarray, *, neutral: bool) -> _Assignments:
+        """Return the assignments of compositions ``rows`` with one state for each element; elements, amounts (n, n_cations + 1)."""
         n = elements.shape[1]
         parts = []
         for position in range(n):
             others = np.delete(np.arange(n), position)
             can_be = (self._anions.n[elements[:, position]] > 0) & (self._states.n[elements[:, others]] > 0).all(axis=1)
             order = np.concatenate([others, [position]])
-            found = self._with_last_as_anion(elements[can_be][:, order], amounts[can_be][:, order])
+            found = self._with_last_as_anion(elements[can_be][:, order], amounts[can_be][:, order], neutral=neutral)
             parts.append(found._replace(composition=rows[can_be][found.composition]))
-        joined = _joined(parts)
-        ascending = np.argsort(joined.composition, kind="stable")
-        return _Assignments(*(column[ascending] for column in joined))
+        return _joined(parts)
 
-    def _with_last_as_anion(self, elements: np.ndarray, amounts: np.ndarray) -> _Assignments:
-        """Choose the cations one by one, as long as an anion can balance them; elements, amounts (n, n_cations + 1)."""
+    def _with_last_as_anion(self, elements: np.ndarray, amounts: np.ndarray, *, neutral: bool) -> _Assignments:
+        """Choose the cations one by one, as long as an anion can balance them if it must; elements, amounts (n, n_cations + 1)."""
         ions = self._space.ions
         rows, anions = self._anions.choices(elements[:, -1])
         left = ions.anion_charge[anions] * amounts[rows, -1]
@@ -185,24 +230,24 @@ class Placer:
             before, states = self._states.choices(elements[rows, slot])
             rows, anions, cations = rows[before], anions[before], np.column_stack([cations[before], states])
             left = left[before] - ions.group_charge[self._group[states]] * amounts[rows, slot]
-            fits = left >= 0
+            fits = (left >= 0) | (not neutral)
             rows, anions, cations, left = rows[fits], anions[fits], cations[fits], left[fits]
-        neutral = left == 0
-        rows, anions = rows[neutral], anions[neutral]
-        return _Assignments(rows, cations[neutral], amounts[rows, :-1], anions, amounts[rows, -1])
+        fits = (left == 0) | (not neutral)
+        rows, anions = rows[fits], anions[fits]
+        return _Assignments(rows, cations[fits], amounts[rows, :-1], anions, amounts[rows, -1])
 
     def weights(self, elements: Sequence[str], amounts: Sequence[int], frequencies: np.ndarray) -> np.ndarray:
         """Return frequencies of a composition's placements as shares of all its assignments, in the space or not, float64 (n,)."""
         total = sum(item.frequency for item in self._recogniser.balancer.assignments(elements, amounts))
-        return np.asarray(frequencies / total)
+        return np.asarray(frequencies / max(total, frequencies.sum()))
 
     def _located(self, name: str, found: _Assignments) -> Placements:
         limit = self._space.classes[name].composition_class.max_coefficient
         within = (found.coefficients <= limit).all(axis=1) & (found.anion_coefficient <= limit)
-        composition, cations, coefficients, anions, _ = (column[within] for column in found)
+        composition, cations, coefficients, anions, anion_coefficients = (column[within] for column in found)
         order = np.lexsort((cations, coefficients, self._group[cations]), axis=1)
         slots, n = np.take_along_axis(cations, order, axis=1), np.take_along_axis(coefficients, order, axis=1)
-        blocks = self._space.find_blocks(name, self._group[slots], n, anions)
+        blocks = self._space.find_blocks(name, self._group[slots], n, anions, anion_coefficients)
         frequency = self._frequency[cations].prod(axis=1) * self._anion_frequency[anions]
         rows = np.flatnonzero(blocks >= 0)
         return Placements(self._space, name, composition[rows], Candidates(blocks[rows], slots[rows]), frequency[rows])
@@ -224,14 +269,15 @@ class Placer:
 
     def _classless(self, elements: Sequence[str], classes: Collection[str], *, is_neutral: bool) -> str | None:
         """Return why no class takes a composition of tabled elements, None if that depends on its charges."""
-        name = self._class_by_n.get(len(elements))
-        if name is None:
+        names = self._classes_by_n.get(len(elements), [])
+        chosen = [name for name in names if name in classes]
+        if not names:
             return f"no class of this space holds {len(elements)} {'element' if len(elements) == 1 else 'elements'}"
-        if name not in classes:
-            return f"class not asked for ({name})"
+        if not chosen:
+            return f"class not asked for ({', '.join(names)})"
         if is_neutral:
-            limit = self._space.classes[name].composition_class.max_coefficient
-            return f"coefficient above {limit} ({name})"
+            name = max(chosen, key=lambda name: self._space.classes[name].composition_class.max_coefficient)
+            return f"coefficient above {self._space.classes[name].composition_class.max_coefficient} ({name})"
         return None
 
 

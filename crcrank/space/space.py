@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,11 +23,55 @@ Compositions = Sequence[tuple[Sequence[str], Sequence[int]]]
 
 @dataclass(frozen=True)
 class CompositionClass:
-    """A composition class: one anion with ``n_cations`` different cations, coefficients up to ``max_coefficient``."""
+    """A composition class: one anion with ``n_cations`` different cations, coefficients up to ``max_coefficient``.
+
+    Attributes
+    ----------
+    mixed_valence
+        Whether cations may be one element in several oxidation states; an element that the table has as an anion too is in one.
+    neutral
+        Whether the charges add up to zero.
+    """
 
     name: str
     n_cations: int
     max_coefficient: int
+    mixed_valence: bool = False
+    neutral: bool = True
+
+    @property
+    def largest_amount(self) -> int:
+        """Largest amount of an element."""
+        return self.max_coefficient * (self.n_cations if self.mixed_valence else 1)
+
+    @property
+    def n_elements(self) -> range:
+        """Numbers of elements that its compositions have."""
+        return range(2 if self.mixed_valence else self.n_cations + 1, self.n_cations + 2)
+
+    @property
+    def key(self) -> list[object]:
+        """What the digest of a space holds of a class."""
+        widened = {
+            name: getattr(self, name) for name, usual in (("mixed_valence", False), ("neutral", True)) if getattr(self, name) != usual
+        }
+        return [self.name, self.n_cations, self.max_coefficient, *([widened] if widened else [])]
+
+
+class Labels(NamedTuple):
+    """Ions of one label exclude each other: the label is the element, or in a class of mixed valence the ion.
+
+    Attributes
+    ----------
+    cation, anion
+        int64, one per ion.
+    tables
+        The groups as the counting kernels want them, labels in place of elements.
+    """
+
+    cation: np.ndarray
+    anion: np.ndarray
+    tables: GroupTables
 
 
 @dataclass(frozen=True)
@@ -78,6 +123,8 @@ class ClassSpace:
         What each block fixes, int64 (n_blocks,).
     block_size, block_first
         Number of candidates, and the candidate_id of the first, int64 (n_blocks,).
+    labels
+        Which ions exclude each other.
     """
 
     composition_class: CompositionClass
@@ -86,6 +133,7 @@ class ClassSpace:
     block_anion: np.ndarray
     block_size: np.ndarray
     block_first: np.ndarray
+    labels: Labels
 
     @property
     def name(self) -> str:
@@ -164,7 +212,7 @@ class Space:
         self.digest = digest_of(
             {
                 "ions": sorted(self.ions.labels),
-                "classes": [[item.name, item.n_cations, item.max_coefficient] for item in classes],
+                "classes": [item.key for item in classes],
             }
         )
 
@@ -174,7 +222,7 @@ class Space:
         blocks = np.searchsorted(space.block_first, ids, side="right") - 1
         groups, runs, elements = self._slots(space, blocks)
         tuples = np.empty(groups.shape, np.int64)
-        fill_tuples(self.ions.tables, groups, runs, elements, ids - space.block_first[blocks], tuples)
+        fill_tuples(space.labels.tables, groups, runs, elements, ids - space.block_first[blocks], tuples)
         return Candidates(blocks, tuples + self.ions.group_start[groups])
 
     def encode(self, name: str, candidates: Candidates) -> np.ndarray:
@@ -182,7 +230,7 @@ class Space:
         space = self.classes[name]
         groups, runs, elements = self._slots(space, candidates.blocks)
         ranks = np.empty(len(candidates), np.int64)
-        fill_ranks(self.ions.tables, groups, runs, elements, candidates.cations - self.ions.group_start[groups], ranks)
+        fill_ranks(space.labels.tables, groups, runs, elements, candidates.cations - self.ions.group_start[groups], ranks)
         return np.asarray(ranks + space.block_first[candidates.blocks])
 
     def in_order(self, name: str, candidates: Candidates) -> Candidates:
@@ -210,14 +258,17 @@ class Space:
             size=self.ions.tables.size[groups],
             coefficient=stoichiometries.coefficients[rows],
             run=stoichiometries.runs[rows],
-            cation_element=self.ions.cation_element,
-            anion_element=self.ions.anion_element,
+            cation_element=space.labels.cation,
+            anion_element=space.labels.anion,
         )
 
-    def find_blocks(self, name: str, groups: np.ndarray, coefficients: np.ndarray, anions: np.ndarray) -> np.ndarray:
+    def find_blocks(
+        self, name: str, groups: np.ndarray, coefficients: np.ndarray, anions: np.ndarray, anion_coefficients: np.ndarray
+    ) -> np.ndarray:
         """Return the block of each (slots in canonical order, anion), -1 where the space has none, int64 (n,)."""
         space = self.classes[name]
-        keys = stoichiometry_keys(groups, coefficients, self.ions.anion_charge[anions], space.composition_class.max_coefficient)
+        limit = space.composition_class.max_coefficient
+        keys = stoichiometry_keys(groups, coefficients, self.ions.anion_charge[anions], anion_coefficients, limit)
         rows = np.minimum(np.searchsorted(space.stoichiometries.keys, keys), len(space.stoichiometries.keys) - 1)
         wanted = rows * len(self.ions.anions) + anions
         present = space.block_stoichiometry * len(self.ions.anions) + space.block_anion
@@ -226,7 +277,11 @@ class Space:
         return np.where(found, blocks, -1)
 
     def composition_arrays(self, name: str, candidates: Candidates) -> tuple[np.ndarray, np.ndarray]:
-        """Return elements and amounts of candidates, each row in alphabetical order of the symbols, int64 (n, n_cations + 1)."""
+        """Return elements and amounts of candidates, each row in alphabetical order of the symbols, int64 (n, n_cations + 1).
+
+        Of an element in several oxidation states the amounts are added up; a row then ends in elements of index
+        ``len(ions.elements)`` and amount 0.
+        """
         space = self.classes[name]
         rows = space.block_stoichiometry[candidates.blocks]
         elements = np.column_stack(
@@ -234,31 +289,42 @@ class Space:
         )
         amounts = np.column_stack([space.stoichiometries.coefficients[rows], space.stoichiometries.anion_coefficient[rows]])
         order = np.argsort(elements, axis=1)
-        return np.take_along_axis(elements, order, axis=1), np.take_along_axis(amounts, order, axis=1)
+        elements, amounts = np.take_along_axis(elements, order, axis=1), np.take_along_axis(amounts, order, axis=1)
+        return _merged(elements, amounts, len(self.ions.elements)) if space.composition_class.mixed_valence else (elements, amounts)
+
+    def have_distinct_ions(self, name: str, candidates: Candidates) -> np.ndarray:
+        """Return whether no two ions exclude each other, as in every candidate of class ``name``, bool (n,)."""
+        space = self.classes[name]
+        labels = np.column_stack([space.labels.cation[candidates.cations], space.labels.anion[space.block_anion[candidates.blocks]]])
+        return np.asarray((np.diff(np.sort(labels, axis=1), axis=1) > 0).all(axis=1))
 
     def composition_keys(self, name: str, candidates: Candidates) -> np.ndarray:
         """Return a number for each candidate that is the same for candidates of the same formula, int64 (n,)."""
         elements, amounts = self.composition_arrays(name, candidates)
-        base = self.classes[name].composition_class.max_coefficient + 1
-        return _packed(elements * base + amounts, len(self.ions.elements) * base)
+        base = self.classes[name].composition_class.largest_amount + 1
+        return _packed(elements * base + amounts, (len(self.ions.elements) + 1) * base)
 
     def formula_keys(self, name: str, compositions: Compositions) -> np.ndarray:
         """Return the :meth:`composition_keys` of those compositions that the class can hold, sorted, int64 (n,)."""
-        limit = self.classes[name].composition_class.max_coefficient
-        _, elements, amounts = self.compositions_in(name, compositions)
-        fits = (elements >= 0).all(axis=1) & (amounts <= limit).all(axis=1)
-        digits = np.sort(elements[fits] * (limit + 1) + amounts[fits], axis=1)
-        return np.unique(_packed(digits, len(self.ions.elements) * (limit + 1)))
+        limits = self.classes[name].composition_class
+        base = limits.largest_amount + 1
+        keys = []
+        for n_elements in limits.n_elements:
+            _, elements, amounts = self.compositions_of(n_elements, compositions)
+            fits = (elements >= 0).all(axis=1) & (amounts < base).all(axis=1)
+            digits = np.sort(elements[fits] * base + amounts[fits], axis=1)
+            padding = np.full((len(digits), limits.n_cations + 1 - n_elements), len(self.ions.elements) * base)
+            keys.append(_packed(np.column_stack([digits, padding]), (len(self.ions.elements) + 1) * base))
+        return np.unique(np.concatenate(keys))
 
-    def compositions_in(self, name: str, compositions: Compositions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return which compositions have the number of elements of a class, and these as arrays.
+    def compositions_of(self, n_elements: int, compositions: Compositions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return which compositions have this number of elements, and these as arrays.
 
         Returns
         -------
         tuple
-            Indices, int64 (n,), elements, -1 for those that the space does not have, and amounts, int64 (n, n_cations + 1).
+            Indices, int64 (n,), elements, -1 for those that the space does not have, and amounts, int64 (n, n_elements).
         """
-        n_elements = self.classes[name].composition_class.n_cations + 1
         rows = [i for i, (elements, _) in enumerate(compositions) if len(elements) == n_elements]
         elements = [[self.ions.index.get(symbol, -1) for symbol in compositions[i][0]] for i in rows]
         amounts = [list(compositions[i][1]) for i in rows]
@@ -278,7 +344,19 @@ class Space:
 
     def _slots(self, space: ClassSpace, blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         rows = space.block_stoichiometry[blocks]
-        return space.stoichiometries.groups[rows], space.stoichiometries.runs[rows], self.ions.anion_element[space.block_anion[blocks]]
+        return space.stoichiometries.groups[rows], space.stoichiometries.runs[rows], space.labels.anion[space.block_anion[blocks]]
+
+
+def _merged(elements: np.ndarray, amounts: np.ndarray, nothing: int) -> tuple[np.ndarray, np.ndarray]:
+    """Add up the amounts of equal neighbours, take out common divisors, and move what became empty to the end as ``nothing``."""
+    elements, amounts = elements.copy(), amounts.copy()
+    for column in range(1, elements.shape[1]):
+        same = elements[:, column] == elements[:, column - 1]
+        amounts[same, column] += amounts[same, column - 1]
+        elements[same, column - 1], amounts[same, column - 1] = nothing, 0
+    order = np.argsort(elements, axis=1, kind="stable")
+    amounts = np.take_along_axis(amounts, order, axis=1)
+    return np.take_along_axis(elements, order, axis=1), amounts // np.gcd.reduce(amounts, axis=1)[:, None]
 
 
 def _packed(digits: np.ndarray, base: int) -> np.ndarray:
@@ -330,25 +408,37 @@ def _group_tables(cation_element: np.ndarray, group_start: np.ndarray, group_siz
 def _class_space(ions: Ions, item: CompositionClass, first: int) -> ClassSpace:
     if not 1 <= item.n_cations <= 4 or item.max_coefficient < 1:
         raise ConfigError(f"space.classes.{item.name}: wanted 1 to 4 cations and coefficients from 1, found {item}")
-    if (len(ions.elements) * (item.max_coefficient + 1)) ** (item.n_cations + 1) >= 2**63:
+    if ((len(ions.elements) + 1) * (item.largest_amount + 1)) ** (item.n_cations + 1) >= 2**63:
         raise ConfigError(f"space.classes.{item.name}: max_coefficient {item.max_coefficient} is too large for {item.n_cations} cations")
-    stoichiometries = enumerate_stoichiometries(ions.group_charge, ions.anion_charge, item.n_cations, item.max_coefficient)
+    stoichiometries = enumerate_stoichiometries(
+        ions.group_charge, ions.anion_charge, item.n_cations, item.max_coefficient, neutral=item.neutral
+    )
+    labels = _labels(ions, mixed_valence=item.mixed_valence)
     rows, anions = np.nonzero(stoichiometries.anion_charge[:, None] == ions.anion_charge[None, :])
-    sizes = _block_sizes(ions, stoichiometries, rows, anions)
+    sizes = _block_sizes(labels, stoichiometries, rows, anions)
     kept = sizes > 0
     if not kept.any():
         raise ConfigError(f"space.classes.{item.name}: no charge-neutral candidate exists with these ions and limits")
     rows, anions, sizes = rows[kept], anions[kept], sizes[kept]
-    return ClassSpace(item, stoichiometries, rows, anions, sizes, first + np.cumsum(sizes) - sizes)
+    return ClassSpace(item, stoichiometries, rows, anions, sizes, first + np.cumsum(sizes) - sizes, labels)
 
 
-def _block_sizes(ions: Ions, stoichiometries: Stoichiometries, rows: np.ndarray, anions: np.ndarray) -> np.ndarray:
-    """Count each block; blocks alike in groups, runs and anion element are counted once."""
-    groups, runs, elements = stoichiometries.groups[rows], stoichiometries.runs[rows], ions.anion_element[anions]
+def _labels(ions: Ions, *, mixed_valence: bool) -> Labels:
+    """Return the labels of a class; with mixed valence, cations of an element that is no anion have one each."""
+    if not mixed_valence:
+        return Labels(ions.cation_element, ions.anion_element, ions.tables)
+    n_elements, n_cations = len(ions.elements), len(ions.cations)
+    cation = np.where(np.isin(ions.cation_element, ions.anion_element), ions.cation_element, n_elements + np.arange(n_cations))
+    return Labels(cation, ions.anion_element, _group_tables(cation, ions.group_start, ions.tables.size, n_elements + n_cations))
+
+
+def _block_sizes(labels: Labels, stoichiometries: Stoichiometries, rows: np.ndarray, anions: np.ndarray) -> np.ndarray:
+    """Count each block; blocks alike in groups, runs and anion label are counted once."""
+    groups, runs, elements = stoichiometries.groups[rows], stoichiometries.runs[rows], labels.anion[anions]
     shape = np.column_stack([groups, runs, elements])
     code = np.zeros(len(shape), np.int64)
     for column in shape.T:
         code = code * (int(column.max(initial=0)) + 1) + column
     _, sample, inverse = np.unique(code, return_index=True, return_inverse=True)
-    counts = count_tuples(ions.tables.ion_of.T >= 0, groups[sample], runs[sample], elements[sample])
+    counts = count_tuples(labels.tables.ion_of.T >= 0, groups[sample], runs[sample], elements[sample])
     return np.asarray(counts[inverse])

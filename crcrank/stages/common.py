@@ -20,7 +20,7 @@ from crcrank.space.space import Candidates, CompositionClass, Compositions, Spac
 def load_space(settings: Settings) -> tuple[Space, IonTable]:
     """Return the candidate space of the settings, and the ion table that it is made from."""
     table = read_ion_table(settings.space.ions)
-    classes = [CompositionClass(name, item.n_cations, item.max_coefficient) for name, item in settings.space.classes.items()]
+    classes = [CompositionClass(name=name, **dict(item)) for name, item in settings.space.classes.items()]
     return Space(table, classes), table
 
 
@@ -72,10 +72,13 @@ def candidate_columns(space: Space, name: str, candidates: Candidates) -> dict[s
     """
     elements, amounts = space.composition_arrays(name, candidates)
     ions, coefficients = space.ions_of(name, candidates)
+    symbols = [
+        [space.ions.elements[i] for i, n in zip(*row, strict=True) if n] for row in zip(elements.tolist(), amounts.tolist(), strict=True)
+    ]
     return {
         "formula": _formulas(space, elements, amounts),
-        "elements": np.asarray(space.ions.elements, object)[elements].tolist(),
-        "amounts": amounts.tolist(),
+        "elements": symbols,
+        "amounts": [[n for n in row if n] for row in amounts.tolist()],
         "ions": ions,
         "coefficients": coefficients.tolist(),
     }
@@ -84,8 +87,8 @@ def candidate_columns(space: Space, name: str, candidates: Candidates) -> dict[s
 def _formulas(space: Space, elements: np.ndarray, amounts: np.ndarray) -> list[str]:
     """Join each row; candidates have sorted, different elements and amounts without a common divisor already."""
     largest = int(amounts.max(initial=1))
-    parts = np.array([[symbol + (str(n) if n > 1 else "") for n in range(1, largest + 1)] for symbol in space.ions.elements], object)
-    return ["".join(row) for row in parts[elements, amounts - 1].tolist()]
+    parts = [["", symbol, *(f"{symbol}{n}" for n in range(2, largest + 1))] for symbol in (*space.ions.elements, "")]
+    return ["".join(row) for row in np.array(parts, object)[elements, amounts].tolist()]
 
 
 @contextmanager

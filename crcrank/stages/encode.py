@@ -31,7 +31,7 @@ class EncodeSummary:
     n_in, n_encoded, n_outside
         Compositions read, placed in the space, and outside of it.
     classes
-        Compositions placed, by class.
+        Compositions placed, by class; in widened classes one composition can have several.
     reasons
         Compositions outside, by reason, most common first.
     out, outside
@@ -98,7 +98,7 @@ def run_encode(
         progress.advance(table.num_rows)
         counts = {name: len(np.unique(item.composition)) for name, item in placements.items()}
         summary = EncodeSummary(
-            table.num_rows, sum(counts.values()), len(reasons), counts, count_reasons(reasons), out, sibling(out, "outside")
+            table.num_rows, table.num_rows - len(reasons), len(reasons), counts, count_reasons(reasons), out, sibling(out, "outside")
         )
         if not summary.n_encoded:
             raise InputDataError(
