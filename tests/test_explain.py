@@ -62,6 +62,22 @@ def test_what_the_rules_leave_out_is_placed_nevertheless(settings):
     assert (found.formula, found.space) == ("Na2O3Ti", "inside")
 
 
+def test_a_widened_class_holds_mixed_valence(config, tmp_path):
+    text = config.read_text().replace("n_cations = 2\nmax_coefficient = 4\n", "n_cations = 2\nmax_coefficient = 4\nmixed_valence = true\n")
+    (tmp_path / "ions.csv").write_text(tiny.IONS)
+    (tmp_path / "mixed.toml").write_text(text)
+    found = run_explain("Fe3O4", settings=load_config(tmp_path / "mixed.toml"))
+    assert found.space == "inside"
+    assert [(item.ions, item.composition_class) for item in found.assignments] == [("Fe2+ 2Fe3+ 4O2-", "ternary")]
+
+
+def test_a_list_of_ones_own_ions_widens_the_space(config, tmp_path):
+    (tmp_path / "ions.csv").write_text(tiny.IONS + "H1+,H,1,cation,34232\n")
+    (tmp_path / "own.toml").write_text(config.read_text())
+    found = run_explain("NaOH", settings=load_config(tmp_path / "own.toml"))
+    assert (found.space, found.assignments[0].ions) == ("inside", "H1+ Na1+ O2-")
+
+
 def test_the_command_prints_it_for_people_and_programs(config, capfd):
     assert main(["ingest", "--explain", "BaTiO3", "--config", str(config)]) == 0
     line = r"  1\.000  Ba2\+ Ti4\+ 3O2-  \[1\(2\+\) 1\(4\+\) 3\(2-\)\]  ternary, candidate_id \d+"

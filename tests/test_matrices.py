@@ -3,7 +3,7 @@
 import naive_tensor
 import numpy as np
 import pytest
-from small_spaces import FIXED_CASES, as_sets, class_ids, space_of
+from small_spaces import FIXED_CASES, WIDENED_CASES, as_sets, class_ids, space_of
 
 from crcrank.chem.elements import read_element_table
 from crcrank.config import load_config
@@ -94,3 +94,10 @@ def test_a_list_beyond_memory_is_refused(monkeypatch):
     monkeypatch.setattr(matrices, "LARGEST_LIST", 3)
     with pytest.raises(ModelFitError, match="matrix ion_rest: more than 3 first candidates have a score of their own; choose another"):
         model.program("first")
+
+
+@pytest.mark.parametrize("chosen", WIDENED_CASES.values(), ids=WIDENED_CASES)
+def test_widened_classes_are_refused(chosen):
+    space = space_of(chosen)
+    with pytest.raises(ModelFitError, match="class first has mixed valence or charges that need not balance"):
+        known_matrix(space, "first", space.decode("first", class_ids(space)[:1]), "ion_rest")

@@ -52,6 +52,30 @@ def test_a_composition_with_one_assignment_has_one_place(space, placer, elements
     assert all(len(item.composition) == (key == name) for key, item in placements.items())
 
 
+@pytest.mark.parametrize(
+    ("elements", "amounts", "expected"),
+    [
+        (("Fe", "O"), (3, 4), "1Fe2+ 2Fe3+ 4O2-"),
+        (("O", "Pb"), (4, 3), "2Pb2+ 1Pb4+ 4O2-"),
+        (("Ba", "O", "Ti"), (1, 3, 1), "1Ba2+ 1Ti4+ 3O2-"),
+        (("O", "Sb"), (2, 1), None),
+    ],
+)
+def test_mixed_valence_has_a_place_where_the_class_allows_it(table, elements, amounts, expected):
+    """Antimony is an anion too, so that it stays in one state."""
+    space = Space(table, [CompositionClass("ternary", 2, 8, mixed_valence=True)])
+    placements, outside = Placer(space, table).place([(elements, amounts)])
+    found = _labels(space, "ternary", placements["ternary"].best())
+    assert (found, outside) == (([expected], {}) if expected else ([], {0: "mixed valence: Sb3+ Sb5+"}))
+
+
+def test_without_neutrality_every_coefficient_has_a_place(table):
+    space = Space(table, [CompositionClass("binary", 1, 6, neutral=False)])
+    placements, outside = Placer(space, table).place([(("Na", "O"), (5, 1)), (("N", "Na"), (3, 1))])
+    assert outside == {}
+    assert [_labels(space, "binary", placements["binary"].best())] == [["5Na1+ 1O2-", "1Na1+ 3N3-"]]
+
+
 def test_the_likelier_of_two_assignments_is_best(space, placer, table):
     placements, outside = placer.place([(("Fe", "O", "Ti"), (1, 3, 1))])
     found = dict(zip(_labels(space, "ternary", placements["ternary"]), placements["ternary"].frequency.tolist(), strict=True))

@@ -122,7 +122,8 @@ def _pair_rest_cells(space: Space, name: str, rows: np.ndarray, columns: np.ndar
         own = np.flatnonzero(charges @ np.array(coefficients) == ions.anion_charge[anion] * n_anions)
         slots = np.lexsort((rows[own], np.broadcast_to(coefficients, (len(own), len(coefficients))), groups[own]), axis=1)
         slot_coefficients = np.array(coefficients)[slots]
-        blocks = space.find_blocks(name, np.take_along_axis(groups[own], slots, axis=1), slot_coefficients, np.full(len(own), anion))
+        slot_groups, anions = np.take_along_axis(groups[own], slots, axis=1), np.full(len(own), anion)
+        blocks = space.find_blocks(name, slot_groups, slot_coefficients, anions, np.full(len(own), n_anions))
         cations = np.take_along_axis(rows[own], slots, axis=1)
         found = np.flatnonzero(blocks >= 0)
         cells = Cells(own[found], np.full(len(found), column), Candidates(blocks[found], cations[found]))
@@ -144,7 +145,8 @@ def _system_ratio_cells(space: Space, name: str, rows: np.ndarray, columns: np.n
             if stoichiometries.anion_charge[stoichiometry] != space.ions.anion_charge[anion]:
                 continue
             groups, coefficients = stoichiometries.groups[stoichiometry], stoichiometries.coefficients[stoichiometry]
-            block = int(space.find_blocks(name, groups[None], coefficients[None], np.array([anion]))[0])
+            n_anions = stoichiometries.anion_coefficient[stoichiometry]
+            block = int(space.find_blocks(name, groups[None], coefficients[None], np.array([anion]), n_anions[None])[0])
             for order in permutations(range(n_slots)) if block >= 0 else ():
                 own, cations = _placed(space, others[:, order], groups, stoichiometries.runs[stoichiometry])
                 yield Cells(systems[own], np.full(len(own), column), Candidates(np.full(len(own), block), cations))
@@ -182,9 +184,18 @@ class KnownMatrix(NamedTuple):
 
 
 def known_matrix(space: Space, name: str, known: Candidates, matrix: str) -> KnownMatrix:
-    """Return known candidates of class ``name`` in a named layout."""
+    """Return known candidates of class ``name`` in a named layout.
+
+    Raises
+    ------
+    ModelFitError
+        If the class is widened: the layouts take elements that differ and charges that balance for granted.
+    """
     from scipy import sparse
 
+    limits = space.classes[name].composition_class
+    if limits.mixed_valence or not limits.neutral:
+        raise ModelFitError(f"train: class {name} has mixed valence or charges that need not balance; choose another model than svd or nmf")
     rows, columns = MATRICISATIONS[matrix].labels(space, name, known)
     row_labels, row = np.unique(rows, axis=0, return_inverse=True)
     column_labels, column = np.unique(columns, axis=0, return_inverse=True)

@@ -279,8 +279,7 @@ class Space:
     def composition_arrays(self, name: str, candidates: Candidates) -> tuple[np.ndarray, np.ndarray]:
         """Return elements and amounts of candidates, each row in alphabetical order of the symbols, int64 (n, n_cations + 1).
 
-        Of an element in several oxidation states the amounts are added up; a row then ends in elements of index
-        ``len(ions.elements)`` and amount 0.
+        Of an element in several oxidation states the amounts are added up; a row then ends in its last element again, with amount 0.
         """
         space = self.classes[name]
         rows = space.block_stoichiometry[candidates.blocks]
@@ -290,7 +289,7 @@ class Space:
         amounts = np.column_stack([space.stoichiometries.coefficients[rows], space.stoichiometries.anion_coefficient[rows]])
         order = np.argsort(elements, axis=1)
         elements, amounts = np.take_along_axis(elements, order, axis=1), np.take_along_axis(amounts, order, axis=1)
-        return _merged(elements, amounts, len(self.ions.elements)) if space.composition_class.mixed_valence else (elements, amounts)
+        return _merged(elements, amounts) if space.composition_class.mixed_valence else (elements, amounts)
 
     def have_distinct_ions(self, name: str, candidates: Candidates) -> np.ndarray:
         """Return whether no two ions exclude each other, as in every candidate of class ``name``, bool (n,)."""
@@ -302,7 +301,8 @@ class Space:
         """Return a number for each candidate that is the same for candidates of the same formula, int64 (n,)."""
         elements, amounts = self.composition_arrays(name, candidates)
         base = self.classes[name].composition_class.largest_amount + 1
-        return _packed(elements * base + amounts, (len(self.ions.elements) + 1) * base)
+        digits = np.where(amounts > 0, elements * base + amounts, len(self.ions.elements) * base)
+        return _packed(digits, (len(self.ions.elements) + 1) * base)
 
     def formula_keys(self, name: str, compositions: Compositions) -> np.ndarray:
         """Return the :meth:`composition_keys` of those compositions that the class can hold, sorted, int64 (n,)."""
@@ -347,14 +347,15 @@ class Space:
         return space.stoichiometries.groups[rows], space.stoichiometries.runs[rows], space.labels.anion[space.block_anion[blocks]]
 
 
-def _merged(elements: np.ndarray, amounts: np.ndarray, nothing: int) -> tuple[np.ndarray, np.ndarray]:
-    """Add up the amounts of equal neighbours, take out common divisors, and move what became empty to the end as ``nothing``."""
+def _merged(elements: np.ndarray, amounts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Add up the amounts of equal neighbours, take out common divisors, and move what became empty to the end."""
     elements, amounts = elements.copy(), amounts.copy()
     for column in range(1, elements.shape[1]):
         same = elements[:, column] == elements[:, column - 1]
         amounts[same, column] += amounts[same, column - 1]
-        elements[same, column - 1], amounts[same, column - 1] = nothing, 0
-    order = np.argsort(elements, axis=1, kind="stable")
+        amounts[same, column - 1] = 0
+    elements = np.where(amounts > 0, elements, elements[:, -1:])
+    order = np.lexsort((amounts == 0, elements), axis=1)
     amounts = np.take_along_axis(amounts, order, axis=1)
     return np.take_along_axis(elements, order, axis=1), amounts // np.gcd.reduce(amounts, axis=1)[:, None]
 
