@@ -1,7 +1,8 @@
 """Race crcrank against what one would use instead, in one run on this machine, and draw it against the size of the space.
 
 Every rate is candidates per second of processor time on one thread: medians of warm repeats. crcrank searches whole classes
-for the best k; the others score a sample of the same class, given to them as ready arrays, and keep no order unless said.
+for the best k. The others go through a sample of the same class; rows of features and tables of scores are made for them
+beforehand, and only those with pair tables list their candidates themselves and keep the best k.
 The model is a Factorization Machine of random numbers, spread as in a trained one.
 """
 
@@ -205,12 +206,12 @@ def numba_fm(sample: Sample) -> Callable[[], int]:
 
 
 class Tables(NamedTuple):
-    """A block as tables: scores that all share, of each cation of a slot, and of each two; and its candidates as local indices."""
+    """A block as tables: scores that all share, of each cation of a slot, and of each two; and which choices are candidates."""
 
     shared: float
     unary: list[np.ndarray]
     pair: dict[tuple[int, int], np.ndarray]
-    slots: list[np.ndarray]
+    is_candidate: np.ndarray
 
 
 def block_tables(sample: Sample) -> Iterator[Tables]:
@@ -224,11 +225,13 @@ def block_tables(sample: Sample) -> Iterator[Tables]:
             _, first, local = np.unique(cations[:, slot], return_index=True, return_inverse=True)
             own.append(features[first][:, [slot, n_slots + 1 + slot, 2 * n_slots + 2 + slot]])
             slots.append(local)
+        is_candidate = np.zeros([len(columns) for columns in own], bool)
+        is_candidate[tuple(slots)] = True
         common = features[0, [n_slots, 2 * n_slots + 1, 3 * n_slots + 2]]
-        yield _tables(sample, common, own, slots)
+        yield _tables(sample, common, own, is_candidate)
 
 
-def _tables(sample: Sample, common: np.ndarray, own: Sequence[np.ndarray], slots: list[np.ndarray]) -> Tables:
+def _tables(sample: Sample, common: np.ndarray, own: Sequence[np.ndarray], is_candidate: np.ndarray) -> Tables:
     rows = [sample.factors[columns].sum(axis=1) for columns in own]
     context = sample.factors[common].sum(axis=0)
     squares = (sample.factors**2).sum(axis=1)
@@ -238,16 +241,17 @@ def _tables(sample: Sample, common: np.ndarray, own: Sequence[np.ndarray], slots
     ]
     shared = sample.bias + float((sample.weights - squares / 2)[common].sum() + (context**2).sum() / 2)
     pair = {(a, b): rows[a] @ rows[b].T for a in range(len(rows)) for b in range(a + 1, len(rows))}
-    return Tables(shared, unary, pair, slots)
+    return Tables(shared, unary, pair, is_candidate)
 
 
 def table_scores(tables: Tables) -> np.ndarray:
     """Return the scores of a block's candidates."""
-    scores = np.full(len(tables.slots[0]), tables.shared, np.float32)
-    for table, slot in zip(tables.unary, tables.slots, strict=True):
+    slots = np.nonzero(tables.is_candidate)
+    scores = np.full(len(slots[0]), tables.shared, np.float32)
+    for table, slot in zip(tables.unary, slots, strict=True):
         scores += table[slot]
     for (a, b), table in tables.pair.items():
-        scores += table[tables.slots[a], tables.slots[b]]
+        scores += table[slots[a], slots[b]]
     return scores
 
 
@@ -271,18 +275,18 @@ def polars_tables(sample: Sample) -> Callable[[], int]:
     import polars as pl
 
     blocks = list(block_tables(sample))
-    frames = [pl.DataFrame({str(slot): local.astype(np.uint32) for slot, local in enumerate(tables.slots)}) for tables in blocks]
 
-    def scores_of(tables: Tables, frame: pl.DataFrame) -> pl.Series:
-        scores = sum(pl.Series(table).gather(frame[str(slot)]) for slot, table in enumerate(tables.unary)) + tables.shared
+    def scores_of(tables: Tables) -> pl.Series:
+        slots = [pl.Series(slot.astype(np.uint32)) for slot in np.nonzero(tables.is_candidate)]
+        scores = sum(pl.Series(table).gather(slot) for table, slot in zip(tables.unary, slots, strict=True)) + tables.shared
         for (a, b), table in tables.pair.items():
-            scores += pl.Series(table.ravel()).gather(frame[str(a)] * table.shape[1] + frame[str(b)])
+            scores += pl.Series(table.ravel()).gather(slots[a] * table.shape[1] + slots[b])
         return scores.cast(pl.Float32)
 
     def run() -> int:
         best = pl.Series("score", [], pl.Float32)
-        for tables, frame in zip(blocks, frames, strict=True):
-            best = pl.concat([best, scores_of(tables, frame)]).top_k(sample.k)
+        for tables in blocks:
+            best = pl.concat([best, scores_of(tables).alias("score")]).top_k(sample.k)
         return len(sample.features)
 
     return run
@@ -495,9 +499,8 @@ def draw(series: Sequence[Row], peers: Sequence[Row], path: Path) -> None:
         rate.plot(n, rates, "o-", color=colour, label=what)
         seconds.plot(n, n / rates, "o-", color=colour, label=what)
     for item, colour in zip((item for item in peers if item.what in PEERS), PEER_COLOURS, strict=False):
-        label = f"{item.what} (dashed: extrapolated)"
-        rate.plot(span, [item.candidates_per_cpu_second] * 2, "--", color=colour, label=label)
-        seconds.plot(span, span / item.candidates_per_cpu_second, "--", color=colour, label=label)
+        rate.plot(span, [item.candidates_per_cpu_second] * 2, "--", color=colour, label=item.what)
+        seconds.plot(span, span / item.candidates_per_cpu_second, "--", color=colour, label=item.what)
     for axes, title in ((rate, "Candidates per second and thread"), (seconds, "Seconds on one thread")):
         axes.set(xscale="log", yscale="log", xlabel="candidates in the space", title=title)
         axes.grid(color="#d9d9d9", linewidth=0.6)
@@ -505,7 +508,8 @@ def draw(series: Sequence[Row], peers: Sequence[Row], path: Path) -> None:
         seconds.axhline(height, color="#b0b0b0", linewidth=0.6, zorder=0)
         seconds.annotate(text, (span[0], height), color="#6b6b6b", va="bottom", fontsize=9)
     handles, labels = rate.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    title = "points: measured on whole spaces; dashed: extrapolated from a sample"
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, title=title)
     figure.savefig(path, dpi=150)
 
 
