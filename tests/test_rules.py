@@ -90,6 +90,7 @@ def test_kinds(text, kind):
 
 def test_gases_are_written_as_formulas():
     assert [formula for formula in sorted(GASES) if parse_formula(formula).formula != formula] == []
+    assert all(kind_of(parse_formula(formula)) == "gases" for formula in GASES)
 
 
 def test_metals_are_pymatgens_but_for_metalloids():

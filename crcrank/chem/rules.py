@@ -27,6 +27,9 @@ _GASES = (
 GASES = frozenset(_GASES.split())
 """Inorganic molecules that are gases at 25 degrees Celsius and 1 bar (CRC Handbook of Chemistry and Physics, section 4), by ``formula``."""
 
+_LARGEST_GAS = 3
+"""Elements of a gas, at most."""
+
 THEORETICAL = "theoretical, not observed"
 DISORDERED = "disordered structure"
 DEUTERIUM = "deuterium or tritium"
@@ -90,7 +93,8 @@ def judge(text: str, rules: RuleSettings, *, is_theoretical: bool = False, is_di
         return Verdict(None, str(error), (*flags, "disorder") if str(error) in DISORDER else flags)
     composition = reading.composition
     kind = kind_of(composition)
-    flags += tuple(_reading_flags(reading))
+    if reading.has_parts or reading.has_deuterium or reading.is_rounded:
+        flags += tuple(_reading_flags(reading))
     if kind is not None:
         flags += (_FLAG_BY_KIND[kind],)
     reason = _refusal(reading, kind, rules)
@@ -112,7 +116,7 @@ def kind_of(composition: Composition) -> str | None:
         return "organics"
     if METALS.issuperset(elements):
         return "alloys"
-    return "gases" if composition.formula in GASES else None
+    return "gases" if len(elements) <= _LARGEST_GAS and composition.formula in GASES else None
 
 
 def rule_table(rules: RuleSettings, n_lines_by_flag: Mapping[str, int]) -> list[RuleRow]:
