@@ -133,12 +133,13 @@ class ForestSettings(TreeSettings):
 
 
 class StackSettings(_Section):
-    """Machines that search, and trees that order what they find; ``fm`` is that of ``[train.fm]`` where it says nothing else."""
+    """Models that search, and trees that order what they find; their settings are those of ``[train]`` where it says nothing else."""
 
     held_back_fraction: float = Field(gt=0, lt=1)
     depth: int = Field(ge=1)
     trees: TreeSettings
     fm: FMSettings
+    substitution: SubstitutionSettings
 
 
 class RandomSettings(_Section):
@@ -419,11 +420,13 @@ def _with_defaults(own: dict[str, Any], defaults: dict[str, Any]) -> dict[str, A
 
 
 def _fill_first_stage(values: dict[str, Any]) -> None:
-    """Take what ``[train.stack.fm]`` leaves out from ``[train.fm]``."""
+    """Take what ``[train.stack.NAME]`` leaves out from ``[train.NAME]``."""
     train = _table(values, "train")
     stack = _table(train, "stack")
-    if isinstance(stack, dict) and isinstance(stack.get("fm", {}), dict):
-        stack["fm"] = _merged(dict(_table(train, "fm")), stack.get("fm", {}))
+    if isinstance(stack, dict):
+        for name in ("fm", "substitution"):
+            if isinstance(stack.get(name, {}), dict):
+                stack[name] = _merged(dict(_table(train, name)), stack.get(name, {}))
 
 
 def _merged(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:

@@ -168,7 +168,7 @@ def test_the_ranking_is_the_order_of_the_scores(kind):
     for name, item in space.classes.items():
         stages = Stages.of(fitted(kind), None, item.n_candidates)
         candidates = space.decode(name, np.arange(item.first_id, item.first_id + item.n_candidates))
-        order = np.argsort(-stages.first.scores(name, candidates), kind="stable")
+        order = np.argsort(-stages.first[0].scores(name, candidates), kind="stable")
         best = np.unique(space.composition_keys(name, candidates.take(order)), return_index=True)[1]
         expected = np.sort(stages.scorer.scores(name, candidates.take(order[best])))[::-1]
         everything = search_filter(space, ElementFilter())

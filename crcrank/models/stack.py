@@ -1,8 +1,8 @@
-"""Two stages: Factorization Machines find the best candidates of a whole class, trees order them anew.
+"""Two stages: Factorization Machines and substitution find the best candidates of a whole class, trees order them anew.
 
-Each machine holds back a part of the known compounds of its own. The candidates that it then ranks best, some of them held
-back, teach the trees what a real compound looks like among the well-ranked: by its score, and by what is known around it
-(:mod:`crcrank.models.neighbours`). After that the machine takes its last steps on all known compounds. So no compound is both
+Each machine holds back a part of the known compounds of its own. The candidates that it and the substitution model then rank
+best, some of them held back, teach the trees what a real compound looks like among the well-ranked: by its scores, and by what is
+known around it (:mod:`crcrank.models.neighbours`). After that the machine takes its last steps on all known. So no compound is both
 counted as known and looked for (stacking: Wolpert, Neural Networks 5, 241 (1992), doi:10.1016/S0893-6080(05)80023-1).
 """
 
@@ -11,24 +11,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import numpy as np
 
 from crcrank.chem.elements import imputed
-from crcrank.config import StackSettings
-from crcrank.errors import ArtifactError, ConfigError, ModelFitError
-from crcrank.models.contract import Arrays, Fitted, TrainingData, parameter
+from crcrank.config import StackSettings, SubstitutionSettings
+from crcrank.errors import ConfigError, ModelFitError
+from crcrank.models.contract import Arrays, Fitted, Recommender, TrainingData, parameter
 from crcrank.models.fm import FittedFM
 from crcrank.models.neighbours import Neighbourhood
+from crcrank.models.staged import distinct
+from crcrank.models.substitution import Substitution, fit_substitution
 from crcrank.models.training import Fit, history_rows, machine_of, prior_facts, prior_of
 from crcrank.models.trees import Trees, grow_trees
-from crcrank.progress import ProgressSink
+from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.ranking.filters import ElementFilter, search_filter
 from crcrank.ranking.search import rank_class
 from crcrank.space.space import Candidates, Space
-
-_SCORE = "first_stage"
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,8 @@ class Stack:
     ----------
     space
         The space.
-    first_stage
-        What searches the whole class.
-    known
-        Known candidates of each class, which the features count.
+    machine, substitution
+        What searches the whole class; the known candidates of the latter are those that the features count.
     properties
         Standardised properties of the elements of the space, float64 (n_elements, n_properties).
     property_names
@@ -52,8 +50,8 @@ class Stack:
     """
 
     space: Space
-    first_stage: FittedFM
-    known: Mapping[str, Candidates]
+    machine: FittedFM
+    substitution: Substitution
     properties: np.ndarray
     property_names: tuple[str, ...]
     trees: Trees
@@ -66,16 +64,21 @@ class Stack:
     @property
     def classes(self) -> tuple[str, ...]:
         """Classes it was trained on and can score."""
-        return self.first_stage.classes
+        return self.machine.classes
+
+    @property
+    def first_stage(self) -> tuple[Recommender, ...]:
+        """What searches the whole class."""
+        return self.machine, self.substitution
 
     @cached_property
     def neighbourhood(self) -> Neighbourhood:
         """The known compounds, ready to be counted around candidates."""
-        return Neighbourhood(self.space, self.known, self.properties, self.property_names)
+        return Neighbourhood(self.space, self.substitution.known, self.properties, self.property_names)
 
     def features(self, name: str, candidates: Candidates) -> dict[str, np.ndarray]:
         """Return what the trees see of candidates of class ``name``, by name of the feature, float64 (n,) each."""
-        return _features(self.neighbourhood, name, candidates, self.first_stage.scores(name, candidates))
+        return _features(self.first_stage, self.neighbourhood, name, candidates)
 
     def scores(self, name: str, candidates: Candidates) -> np.ndarray:
         """Return log(-log(1 - p)), p the probability of being real, for candidates of class ``name``, float64 (n,)."""
@@ -94,16 +97,15 @@ class Stack:
 
     def arrays(self) -> Arrays:
         """Return all its numbers by name."""
-        known = {f"known.{name}": self.space.encode(name, item).astype(np.float64) for name, item in self.known.items()}
-        trees = {"nodes": self.trees.nodes, "roots": self.trees.roots, "properties": self.properties}
-        return {**known, **trees, **{f"first.{name}": values for name, values in self.first_stage.arrays().items()}}
+        own = {"nodes": self.trees.nodes, "roots": self.trees.roots, "properties": self.properties}
+        return {**own, **_prefixed("machine", self.machine.arrays()), **_prefixed("substitution", self.substitution.arrays())}
 
     def facts(self) -> dict[str, Any]:
         """Return what else is needed to restore it, JSON-serialisable."""
         return {
-            "first": self.first_stage.facts(),
+            "machine": self.machine.facts(),
+            "substitution": self.substitution.facts(),
             "property_names": list(self.property_names),
-            "n_known": {name: len(item) for name, item in self.known.items()},
             "n_nodes": self.trees.nodes.shape[1],
             "n_trees": len(self.trees.roots),
         }
@@ -111,21 +113,23 @@ class Stack:
     @classmethod
     def restore(cls, arrays: Arrays, facts: Mapping[str, Any], space: Space) -> Stack:
         """Return the model that :meth:`arrays` and :meth:`facts` came from."""
-        first = {name.removeprefix("first."): values for name, values in arrays.items() if name.startswith("first.")}
-        known = {name: _restored_known(space, name, parameter(arrays, f"known.{name}", (n,))) for name, n in facts["n_known"].items()}
+        machine = FittedFM.restore(_without_prefix("machine", arrays), facts["machine"], space)
+        substitution = Substitution.restore(_without_prefix("substitution", arrays), facts["substitution"], space)
         names = tuple(facts["property_names"])
         trees = Trees(parameter(arrays, "nodes", (5, facts["n_nodes"])), parameter(arrays, "roots", (facts["n_trees"],)))
         properties = parameter(arrays, "properties", (len(space.ions.elements), len(names)))
-        model = cls(space, FittedFM.restore(first, facts["first"], space), known, properties, names, trees)
-        trees.check(len(model.features(model.classes[0], known[model.classes[0]].take(np.arange(1)))), "the nodes of the second stage")
+        model = cls(space, machine, substitution, properties, names, trees)
+        name, known = next(iter(substitution.known.items()))
+        trees.check(len(model.features(name, known.take(np.arange(1)))), "the nodes of the second stage")
         return model
 
 
-def _restored_known(space: Space, name: str, ids: np.ndarray) -> Candidates:
-    item = space.classes[name]
-    if not ((ids % 1 == 0) & (ids >= item.first_id) & (ids < item.first_id + item.n_candidates)).all():
-        raise ArtifactError(f"model: known candidates of class {name!r} are not in the space; train it again")
-    return space.decode(name, ids.astype(np.int64))
+def _prefixed(prefix: str, arrays: Arrays) -> Arrays:
+    return {f"{prefix}.{name}": values for name, values in arrays.items()}
+
+
+def _without_prefix(prefix: str, arrays: Arrays) -> Arrays:
+    return {name.removeprefix(f"{prefix}."): values for name, values in arrays.items() if name.startswith(f"{prefix}.")}
 
 
 def fit_stack(data: TrainingData, settings: StackSettings, rng: np.random.Generator, n_threads: int, progress: ProgressSink) -> Fitted:
@@ -144,18 +148,27 @@ def fit_stack(data: TrainingData, settings: StackSettings, rng: np.random.Genera
     for kept, held in _deal(data, settings.fm.n_models, settings.held_back_fraction, rng):
         fit = Fit(machine, kept, held, settings.fm, rng.spawn(1)[0], n_threads)
         fit.search(progress)
-        first, around = FittedFM(machine, (fit.parameters,)), Neighbourhood(data.space, kept, properties, names)
-        lessons += teacher.lessons(first, around, (kept, held))
+        first = (FittedFM(machine, (fit.parameters,)), _substitution(data, kept, settings.substitution, rng))
+        lessons += teacher.lessons(first, Neighbourhood(data.space, kept, properties, names), (kept, held))
         fit.finish(progress)
         fits.append(fit)
     trees = _grown(lessons, settings, int(rng.integers(2**31)), progress)
     known = {name: data.known(name) for name in data.classes}
-    model = Stack(data.space, FittedFM(machine, tuple(fit.parameters for fit in fits)), known, properties, names, trees)
+    substitution = _substitution(data, known, settings.substitution, rng)
+    model = Stack(data.space, FittedFM(machine, tuple(fit.parameters for fit in fits)), substitution, properties, names, trees)
     return Fitted(
         model=model,
         n_epochs=sum(len(fit.history) for fit in fits),
         facts={"history": [history_rows(fit.history) for fit in fits], "prior": prior_facts(prior), "features": list(lessons[0][0])},
     )
+
+
+def _substitution(
+    data: TrainingData, known: Mapping[str, Candidates], settings: SubstitutionSettings, rng: np.random.Generator
+) -> Substitution:
+    none = {name: item.take(np.arange(0)) for name, item in known.items()}
+    fitted = fit_substitution(TrainingData(data.space, known, none, data.elements), settings, rng, 1, SilentProgress())
+    return cast("Substitution", fitted.model)
 
 
 def _properties(data: TrainingData) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -197,24 +210,27 @@ class _Teacher:
     n_threads: int
     progress: ProgressSink
 
-    def lessons(self, first: FittedFM, around: Neighbourhood, parts: Parts) -> list[Lesson]:
+    def lessons(self, first: tuple[Recommender, ...], around: Neighbourhood, parts: Parts) -> list[Lesson]:
         """Return, for each class, the features of the best candidates that were not fitted to, and whether each was held back."""
-        return [self._lesson(first, around, name, *(part[name] for part in parts)) for name in first.classes]
+        return [self._lesson(first, around, name, *(part[name] for part in parts)) for name in first[0].classes]
 
-    def _lesson(self, first: FittedFM, around: Neighbourhood, name: str, kept: Candidates, held: Candidates) -> Lesson:
+    def _lesson(self, first: tuple[Recommender, ...], around: Neighbourhood, name: str, kept: Candidates, held: Candidates) -> Lesson:
         keys = self.space.composition_keys
-        best = rank_class(
-            self.space,
-            name,
-            first.program(name),
-            self.depth,
-            excluded=np.unique(keys(name, kept)),
-            search_filter=search_filter(self.space, ElementFilter()),
-            n_threads=self.n_threads,
-            progress=self.progress,
-        ).ranked
-        found = np.isin(keys(name, best.candidates), keys(name, held))
-        return _features(around, name, best.candidates, best.scores), found
+        best = [
+            rank_class(
+                self.space,
+                name,
+                model.program(name),
+                self.depth,
+                excluded=np.unique(keys(name, kept)),
+                search_filter=search_filter(self.space, ElementFilter()),
+                n_threads=self.n_threads,
+                progress=self.progress,
+            ).ranked.candidates
+            for model in first
+        ]
+        candidates = distinct(self.space, name, best)
+        return _features(first, around, name, candidates), np.isin(keys(name, candidates), keys(name, held))
 
 
 def _grown(lessons: Sequence[Lesson], settings: StackSettings, seed: int, progress: ProgressSink) -> Trees:
@@ -228,8 +244,9 @@ def _grown(lessons: Sequence[Lesson], settings: StackSettings, seed: int, progre
     return trees
 
 
-def _features(around: Neighbourhood, name: str, candidates: Candidates, scores: np.ndarray) -> dict[str, np.ndarray]:
-    return {_SCORE: scores, **around.features(name, candidates)}
+def _features(first: tuple[Recommender, ...], around: Neighbourhood, name: str, candidates: Candidates) -> dict[str, np.ndarray]:
+    scores = {f"score.{i}": model.scores(name, candidates) for i, model in enumerate(first)}
+    return {**scores, **around.features(name, candidates)}
 
 
 def _matrix(features: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -1,17 +1,17 @@
-"""Ranking with one model, or with two: the first searches the whole class, the second orders its best anew."""
+"""Ranking with one model, or in two stages: the first searches the whole class, the second orders its best anew."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from crcrank.models.contract import Recommender
-from crcrank.progress import ProgressSink
 from crcrank.ranking.best import Ranked
-from crcrank.ranking.filters import SearchFilter
 from crcrank.ranking.search import ClassRanking, rank_class
-from crcrank.space.space import Space
+from crcrank.space.space import Candidates, Space
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,14 @@ class Stages:
     Attributes
     ----------
     first
-        Searches all candidates.
+        Each of them searches all candidates; more than one only before a second stage.
     second
-        Orders the best of them anew, if given.
+        Orders the best of all of them anew, if given.
     depth
-        Formulas that it orders, if not more are asked for.
+        Formulas of each that it orders, if not more are asked for.
     """
 
-    first: Recommender
+    first: tuple[Recommender, ...]
     second: Recommender | None
     depth: int
 
@@ -37,44 +37,34 @@ class Stages:
         """Return the stages of a model, which may have a second one of its own, or that of another model instead."""
         first = getattr(model, "first_stage", None)
         if first is None:
-            return cls(model, reranker, depth)
+            return cls((model,), reranker, depth)
         return cls(first, reranker or model, depth)
 
     @property
     def scorer(self) -> Recommender:
         """The model whose scores are listed."""
-        return self.second or self.first
+        return self.second or self.first[0]
 
-    def rank(
-        self,
-        space: Space,
-        name: str,
-        k: int,
-        *,
-        excluded: np.ndarray,
-        search_filter: SearchFilter,
-        n_threads: int = 1,
-        prune: bool = True,
-        progress: ProgressSink | None = None,
-    ) -> ClassRanking:
-        """Return the ``k`` best formulas of class ``name``; parameters are those of :func:`rank_class`."""
-        found = rank_class(
-            space,
-            name,
-            self.first.program(name),
-            max(k, self.depth) if self.second else k,
-            excluded=excluded,
-            search_filter=search_filter,
-            n_threads=n_threads,
-            prune=prune,
-            progress=progress,
-        )
+    def rank(self, space: Space, name: str, k: int, **options: Any) -> ClassRanking:
+        """Return the ``k`` best formulas of class ``name``; ``options`` are those of :func:`rank_class`."""
         if self.second is None:
-            return found
-        return replace(found, ranked=_reordered(found.ranked, self.second.scores(name, found.ranked.candidates), k))
+            return rank_class(space, name, self.first[0].program(name), k, **options)
+        found = [rank_class(space, name, model.program(name), max(k, self.depth), **options) for model in self.first]
+        candidates = distinct(space, name, [item.ranked.candidates for item in found])
+        ranked = _ordered(space, name, candidates, self.second.scores(name, candidates), k)
+        return replace(found[0], ranked=ranked, n_scored=sum(item.n_scored for item in found))
 
 
-def _reordered(ranked: Ranked, scores: np.ndarray, k: int) -> Ranked:
-    """Return the ``k`` best by other scores, float64 (n,), then by candidate_id."""
-    rows = np.lexsort((ranked.ids, -scores))[:k]
-    return Ranked(ranked.candidates.take(rows), ranked.ids[rows], scores[rows])
+def distinct(space: Space, name: str, lists: Sequence[Candidates]) -> Candidates:
+    """Return the candidates of several lists, each formula once, as the first list has it."""
+    joined = lists[0]
+    for item in lists[1:]:
+        joined = joined.joined(item)
+    return joined.take(np.sort(np.unique(space.composition_keys(name, joined), return_index=True)[1]))
+
+
+def _ordered(space: Space, name: str, candidates: Candidates, scores: np.ndarray, k: int) -> Ranked:
+    """Return the ``k`` best by score, float64 (n,), then by candidate_id."""
+    ids = space.encode(name, candidates)
+    rows = np.lexsort((ids, -scores))[:k]
+    return Ranked(candidates.take(rows), ids[rows], scores[rows])
