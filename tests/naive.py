@@ -267,3 +267,66 @@ def nnmf_score(candidate, latents, n_concatenated, network, bias):
     for weights, offset in zip(network["hidden"], network["hidden_bias"], strict=True):
         units = np.maximum(units, 0) @ weights + offset
     return float(np.maximum(units, 0) @ network["last"]) + bias
+
+
+def around(candidate, known, fewer, more):
+    """Return numbers of known candidates around one: (n,), or one for each of its ions by its element.
+
+    A candidate is a set of (element, charge, amount). ``fewer`` and ``more`` are the known of the classes beside it.
+    """
+
+    def but(one, part):
+        return frozenset(one - {part})
+
+    def elements(one):
+        return frozenset(element for element, _, _ in one)
+
+    def roles(one):
+        return sorted((charge, amount) for _, charge, amount in one)
+
+    def plain(one):
+        return frozenset((element, amount) for element, _, amount in one)
+
+    alike = [other for other in known if roles(other) == roles(candidate)]
+    counts = {
+        "stoichiometry": len(alike),
+        "system": sum(elements(other) == elements(candidate) for other in known),
+        "supersystem": sum(elements(candidate) < elements(other) for other in more),
+    }
+    for part in candidate:
+        element, _, amount = part
+        rest = elements(candidate) - {element}
+        counts["stoichiometry_ion", element] = sum(part in other for other in alike)
+        counts["ion_amount", element] = sum(part in other for other in known)
+        counts["system_but_one", element] = sum(rest == elements(but(other, gone)) for other in known for gone in other)
+        counts["subsystem", element] = sum(rest == elements(other) for other in fewer)
+        ions = {(e, charge) for e, charge, _ in but(candidate, part)}
+        counts["subsystem_ions", element] = sum(ions == {(e, charge) for e, charge, _ in other} for other in fewer)
+        counts["element_substitution", element] = sum(
+            plain(but(candidate, part)) == plain(but(other, gone)) and gone[2] == amount for other in known for gone in other
+        )
+    return counts
+
+
+def ion_similarity(known, shrinkage=3.0):
+    """Return a function of two ions (element, charge): the shrunk cosine of the surroundings in which each is known."""
+    places = {}
+    for one in known:
+        for element, charge, amount in one:
+            places.setdefault((element, charge), set()).add((frozenset(one - {(element, charge, amount)}), charge, amount))
+
+    def similarity(ion, other):
+        if ion == other or ion not in places or other not in places:
+            return 0.0
+        shared = len(places[ion] & places[other])
+        return shared / ((len(places[ion]) + shrinkage) * (len(places[other]) + shrinkage)) ** 0.5
+
+    return similarity
+
+
+def likeness(candidate, part, known, similarity):
+    """Return how alike the ion of ``part`` is to those that known candidates have in its place, all else the same."""
+    element, charge, amount = part
+    rest = candidate - {part}
+    found = [gone for other in known for gone in other if other - {gone} == rest and gone[1:] == (charge, amount)]
+    return sum(similarity((element, charge), gone[:2]) for gone in found)
