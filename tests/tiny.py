@@ -35,6 +35,7 @@ max_coefficient = 4
 [ingest.rules]
 exclude = []
 [train]
+model = "fm"
 classes = ["ternary"]
 [train.fm]
 n_factors = 3
