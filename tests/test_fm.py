@@ -7,7 +7,9 @@ import pytest
 from small_spaces import ALL_CASES, FIXED_CASES, as_sets, class_ids, machine, random_parameters, space_of, twin_arguments
 
 from crcrank.errors import ModelFitError
-from crcrank.kernels.pairwise import PairwiseProgram, fill_scores, fill_tables, score_margin, workspace
+from crcrank.kernels.pairwise import PairwiseProgram, fill_scores, score_margin
+from crcrank.kernels.tables import fill_from_tables, prepare_tables, table_workspace, tables_at_anion
+from crcrank.kernels.tile import close_prefix, is_free_prefix, new_tile, open_tile
 from crcrank.models.fm import FEATURE_GROUPS, FittedFM
 from crcrank.space.space import Candidates
 
@@ -67,31 +69,39 @@ def test_order_of_equal_slots_does_not_matter(name):
     np.testing.assert_allclose(found, _scores(space, "first", program, candidates), rtol=1e-12, atol=1e-12)
 
 
-def _table_scores(space, program, b, work):
-    """Return the score of every choice of one cation per slot of a block, (size of slot 0, ...), from its tables."""
+def _tile_scores(space, program, dtype):
+    """Return the scores of a class's blocks as the search computes them, each (size of slot 0, ...); -inf for what is no candidate."""
     blocks = space.block_arrays("first")
-    shared = fill_tables(program, blocks, b, work.context, work.rows, work.scratch, work.unary, work.pair)
-    sizes = blocks.size[b]
-    grid = np.indices(sizes)
-    scores = np.full(sizes, shared, program.row.dtype)
-    for slot in range(len(sizes)):
-        scores = scores + work.unary[slot][grid[slot]]
-        for other in range(slot + 1, len(sizes)):
-            scores = scores + work.pair[slot, other][grid[slot], grid[other]]
+    n_slots, largest = blocks.size.shape[1], int(blocks.size.max())
+    tile = new_tile(n_slots, largest, len(space.ions.elements), dtype)
+    allowed = np.ones(len(space.ions.cations), bool)
+    scores = []
+    for b, anion in enumerate(blocks.anion):
+        tables = tables_at_anion(program, blocks, anion, dtype)
+        work = table_workspace(tables, n_slots, largest)
+        open_tile(blocks, b, allowed, tile)
+        prepare_tables(tables, blocks, b, work, tile)
+        sizes = blocks.size[b]
+        scores.append(np.full(sizes, -np.inf, dtype))
+        rows, columns = sizes[-2] if n_slots > 1 else 1, sizes[-1]
+        for prefix in np.ndindex(*sizes[:-2]):
+            chosen = np.array([*prefix, 0])
+            fill_from_tables(tables, blocks, b, chosen, work, tile)
+            close_prefix(blocks, b, chosen, tile)
+            own = tile.left[:rows, None] + tile.right[:columns] + tile.pair[:rows, :columns]
+            if is_free_prefix(blocks, b, chosen, tile):
+                scores[-1][prefix] = own.reshape(sizes[-2:])
     return scores
 
 
 def _largest_error(space, program, dtype):
-    """Return the largest difference of table scores in ``dtype`` from float64 scores; check that only candidates have one."""
+    """Return the largest difference of tile scores in ``dtype`` from float64 scores; check that only candidates have one."""
     blocks = space.block_arrays("first")
-    narrow = PairwiseProgram(*(array.astype(dtype) for array in program))
-    work = workspace(blocks.size.shape[1], int(blocks.size.max()), program.row.shape[3], dtype)
     candidates = space.decode("first", class_ids(space))
     expected = _scores(space, "first", program, candidates)
     error = 0.0
-    for b in np.unique(candidates.blocks):
+    for b, scores in enumerate(_tile_scores(space, program, dtype)):
         own = candidates.blocks == b
-        scores = _table_scores(space, narrow, b, work)
         assert scores.dtype == dtype
         local = candidates.cations[own] - blocks.start[b]
         error = max(error, np.abs(scores[tuple(local.T)].astype(np.float64) - expected[own]).max())

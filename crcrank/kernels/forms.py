@@ -15,8 +15,9 @@ type selects them when Numba compiles the search.
   Terms may lie in any of the three. A block of one slot has one row, ``left[0]``. The pairs that are no candidates are set to
   -inf by calling :func:`crcrank.kernels.tile.close_pairs` after ``pair`` was filled; where ``pair`` does not depend on the
   prefix, ``prepare`` can do both. The search itself excludes the elements of the prefix.
-- ``bound_tile(program, blocks, b, prefix, work, tile)`` returns what no score of the tile exceeds when all is computed in single
-  precision as ``fill_tile`` does, before the tile is filled; left out where nothing is known.
+  Kernels run for every tile are best compiled :func:`crcrank.kernels.jit.inlined`: to pass the records takes longer than small work.
+- ``bound_block(program, blocks, b, work, tile)`` and ``bound_tile(program, blocks, b, prefix, work, tile)`` return what no score of the
+  block, once prepared, or of the tile, before it is filled, exceeds by more than the margin; they are left out where nothing is known.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from typing import Any
 
 import numpy as np
 
-from crcrank.kernels import multilinear, pairwise, perceptron, perceptron_tiles
-from crcrank.kernels.jit import kernel, overload
+from crcrank.kernels import multilinear, pairwise, perceptron, perceptron_tiles, tables
+from crcrank.kernels.jit import INLINED, inlined, lean, overload
 from crcrank.kernels.multilinear import DiagonalProgram, MultilinearProgram, MultilinearSearch
 from crcrank.kernels.pairwise import BlockArrays, PairwiseProgram
 from crcrank.kernels.perceptron import PerceptronProgram
@@ -37,9 +38,15 @@ from crcrank.kernels.perceptron import PerceptronProgram
 ScoringProgram = PairwiseProgram | MultilinearProgram | DiagonalProgram | PerceptronProgram
 
 
-@kernel
+@inlined
 def no_bound(program, blocks, b, prefix, work, tile):  # noqa: ARG001
     """Return infinity: nothing is known about the scores of a tile before it is filled."""
+    return np.inf
+
+
+@lean
+def no_block_bound(program, blocks, b, work, tile):  # noqa: ARG001
+    """Return infinity: nothing is known about the scores of a block."""
     return np.inf
 
 
@@ -64,8 +71,8 @@ class ScoringForm:
         Return a bound on the difference between the scores of tiles and of ``fill_scores``: ``score_margin(program, n_slots)``.
     promise
         Return a guess of the best score in each block, float64 (n_blocks,): ``promise(program, blocks)``. Only time depends on it.
-    bound_tile
-        Kernel, see above.
+    bound_block, bound_tile
+        Kernels, see above.
     """
 
     at_anion: Callable[[Any, BlockArrays, int], Any]
@@ -76,20 +83,22 @@ class ScoringForm:
     fill_scores: Callable[..., None]
     score_margin: Callable[[Any, int], float]
     promise: Callable[[Any, BlockArrays], np.ndarray]
+    bound_block: Callable[..., float] = no_block_bound
     bound_tile: Callable[..., float] = no_bound
 
 
 FORMS: dict[type, ScoringForm] = {
     PairwiseProgram: ScoringForm(
-        at_anion=pairwise.at_anion,
-        searched=PairwiseProgram,
-        workspace=pairwise.workspace_of,
-        prepare=pairwise.prepare,
-        fill_tile=pairwise.fill_tile,
+        at_anion=tables.tables_at_anion,
+        searched=tables.PairTables,
+        workspace=tables.table_workspace,
+        prepare=tables.prepare_tables,
+        fill_tile=tables.fill_from_tables,
         fill_scores=pairwise.fill_scores,
         score_margin=pairwise.score_margin,
         promise=pairwise.promise,
-        bound_tile=pairwise.bound_tile,
+        bound_block=tables.bound_block,
+        bound_tile=tables.bound_from_tables,
     ),
     MultilinearProgram: ScoringForm(
         at_anion=multilinear.at_anion,
@@ -136,7 +145,7 @@ def _searched(program_type: type) -> ScoringForm:
     return next(form for form in FORMS.values() if form.searched is program_type)
 
 
-# Kernels call the next three by these names. Numba takes the overload, by the type of ``program``; plain Python the function itself.
+# Kernels call the next four by these names. Numba takes the overload, by the type of ``program``; plain Python the function itself.
 # An overload must be a plain function, hence the lambdas.
 def prepare(program, blocks, b, work, tile):
     """Prepare ``work`` and ``tile`` for the tiles of block ``b``."""
@@ -146,6 +155,11 @@ def prepare(program, blocks, b, work, tile):
 def fill_tile(program, blocks, b, prefix, work, tile):
     """Fill a tile."""
     _searched(type(program)).fill_tile(program, blocks, b, prefix, work, tile)
+
+
+def bound_block(program, blocks, b, work, tile):
+    """Return what no score of a block exceeds."""
+    return _searched(type(program)).bound_block(program, blocks, b, work, tile)
 
 
 def bound_tile(program, blocks, b, prefix, work, tile):
@@ -159,13 +173,19 @@ def _prepare(program, blocks, b, work, tile):  # noqa: ARG001
     return lambda program, blocks, b, work, tile: chosen(program, blocks, b, work, tile)  # noqa: PLW0108
 
 
-@overload(fill_tile)
+@overload(fill_tile, **INLINED)
 def _fill_tile(program, blocks, b, prefix, work, tile):  # noqa: ARG001
     chosen = _searched(program.instance_class).fill_tile
     return lambda program, blocks, b, prefix, work, tile: chosen(program, blocks, b, prefix, work, tile)  # noqa: PLW0108
 
 
-@overload(bound_tile)
+@overload(bound_block)
+def _bound_block(program, blocks, b, work, tile):  # noqa: ARG001
+    chosen = _searched(program.instance_class).bound_block
+    return lambda program, blocks, b, work, tile: chosen(program, blocks, b, work, tile)  # noqa: PLW0108
+
+
+@overload(bound_tile, **INLINED)
 def _bound_tile(program, blocks, b, prefix, work, tile):  # noqa: ARG001
     chosen = _searched(program.instance_class).bound_tile
     return lambda program, blocks, b, prefix, work, tile: chosen(program, blocks, b, prefix, work, tile)  # noqa: PLW0108

@@ -32,8 +32,13 @@ _FOLDER_NAME = re.compile(r"[0-9a-f]{20}(\.\d+)?")  # with a number: being remov
 # Infinities stand for excluded ions, so "nnan" and "ninf" stay off; sums inside one candidate may be reordered.
 _SUM_FLAGS = {"contract", "reassoc", "nsz", "arcp"}
 
+# The search hands records of dozens of arrays around. Reference counts on all of them would take longer than the work on a tile;
+# without them a kernel can make no arrays, and arrays come into it from plain Python only.
+_LEAN: dict[str, Any] = {"_nrt": False}
+INLINED: dict[str, Any] = {"_nrt": False, "forceinline": True}
+
 _lock = threading.RLock()
-_overloads: list[tuple[Callable[..., Any], Callable[..., Any]]] = []
+_overloads: list[tuple[Callable[..., Any], Callable[..., Any], dict[str, Any]]] = []
 
 
 class _Kernel:
@@ -70,12 +75,35 @@ def sum_kernel(function: Callable[..., Any]) -> Any:
     return _Kernel(function, fastmath=_SUM_FLAGS)
 
 
-def overload(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Let kernels call a function by what the decorated one returns for the types of the arguments; see ``numba.extending.overload``."""
+def lean(function: Callable[..., Any]) -> Any:
+    """Compile a kernel as :func:`kernel` does, but without reference counts."""
+    return _Kernel(function, **_LEAN)
+
+
+def lean_sum(function: Callable[..., Any]) -> Any:
+    """Compile a kernel as :func:`sum_kernel` does, but without reference counts."""
+    return _Kernel(function, **_LEAN, fastmath=_SUM_FLAGS)
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile a kernel as :func:`lean` does, into its callers."""
+    return _Kernel(function, **INLINED)
+
+
+def inlined_sum(function: Callable[..., Any]) -> Any:
+    """Compile a kernel as :func:`lean_sum` does, into its callers."""
+    return _Kernel(function, **INLINED, fastmath=_SUM_FLAGS)
+
+
+def overload(function: Callable[..., Any], **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Let kernels call a function by what the decorated one returns for the types of the arguments; see ``numba.extending.overload``.
+
+    ``options`` are those that it is compiled with.
+    """
 
     def register(choose: Callable[..., Any]) -> Callable[..., Any]:
         with _lock:
-            _overloads.append((function, choose))
+            _overloads.append((function, choose, options))
             if _numba.cache_info().currsize:
                 _register_overloads()
         return choose
@@ -96,8 +124,8 @@ def _register_overloads() -> None:
     from numba import extending
 
     while _overloads:
-        function, choose = _overloads.pop(0)
-        extending.overload(function)(choose)
+        function, choose, options = _overloads.pop(0)
+        extending.overload(function, jit_options=options)(choose)
 
 
 def _use_cache(numba: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The pairwise scoring program, and the tables that it turns into for one block of the space.
+"""The pairwise scoring program.
 
 A score is a sum of unary and pair terms over the positions of a candidate: its cations and its anion. With ion ``i`` at
 coefficient ``c`` beside anion ``x``, and ``f = c / n_atoms``, a position carries the vector ``row[x, i, c] + f slope[i]``;
@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 
 from crcrank.kernels.jit import kernel, sum_kernel
-from crcrank.kernels.tile import close_pairs, row_slot
 
 
 class PairwiseProgram(NamedTuple):
@@ -135,22 +134,6 @@ def fill_pair(program, blocks, b, first, second, rows, columns, scratch, out):
                 line[j] = -np.inf
 
 
-@sum_kernel
-def fill_tables(program, blocks, b, context, rows, scratch, unary, pair):
-    """Fill all tables of block ``b``; return the score that all its candidates share.
-
-    rows (n, L, F), unary (n, L) and pair (n, n, L, L) are filled; context (F,) and scratch (L * L) are room to work in.
-    """
-    shared = fill_context(program, blocks, b, context)
-    n_slots = blocks.size.shape[1]
-    for slot in range(n_slots):
-        fill_slot(program, blocks, b, slot, context, rows[slot], unary[slot])
-    for first in range(n_slots):
-        for second in range(first + 1, n_slots):
-            fill_pair(program, blocks, b, first, second, rows[first], rows[second], scratch, pair[first, second])
-    return shared
-
-
 @kernel
 def fill_scores(program, blocks, candidate_blocks, cations, out):
     """Fill ``out[c]`` with the score of each candidate, term by term in one fixed order; cations (n, n_slots)."""
@@ -180,135 +163,9 @@ def fill_scores(program, blocks, candidate_blocks, cations, out):
         out[c] = score
 
 
-class PairwiseWorkspace(NamedTuple):
-    """Scratch of one thread, for slots of at most L cations.
-
-    Attributes
-    ----------
-    context, rows, scratch, unary, pair
-        As in :func:`fill_tables`: (F,), (n, L, F), (L * L), (n, L), (n, n, L, L).
-    reach
-        What a cation before the tile adds to a score at most, without its pairs with others before the tile, (n, L).
-    shared, highest
-        What all candidates of the block share, and the most that a tile's own cations add, (1,).
-    """
-
-    context: np.ndarray
-    rows: np.ndarray
-    scratch: np.ndarray
-    unary: np.ndarray
-    pair: np.ndarray
-    reach: np.ndarray
-    shared: np.ndarray
-    highest: np.ndarray
-
-
-def workspace(n_slots: int, largest: int, n_factors: int, dtype: type = np.float32) -> PairwiseWorkspace:
-    """Return scratch for blocks of ``n_slots`` slots with at most ``largest`` cations each."""
-    return PairwiseWorkspace(
-        np.empty(n_factors, dtype),
-        np.empty((n_slots, largest, n_factors), dtype),
-        np.empty(largest * largest, dtype),
-        np.empty((n_slots, largest), dtype),
-        np.empty((n_slots, n_slots, largest, largest), dtype),
-        np.empty((n_slots, largest), dtype),
-        np.empty(1, dtype),
-        np.empty(1, dtype),
-    )
-
-
-def workspace_of(program: PairwiseProgram, n_slots: int, largest: int) -> PairwiseWorkspace:
-    """Return scratch for a program."""
-    return workspace(n_slots, largest, program.row.shape[3], program.row.dtype.type)
-
-
-def at_anion(program: PairwiseProgram, blocks: BlockArrays, anion: int) -> PairwiseProgram:  # noqa: ARG001
-    """Return the program in single precision."""
-    return PairwiseProgram(*(np.ascontiguousarray(array, np.float32) for array in program))
-
-
 def promise(program: PairwiseProgram, blocks: BlockArrays) -> np.ndarray:
     """Return the biases of each block's stoichiometry and anion, float64 (n_blocks,)."""
     return np.asarray(program.stoichiometry_bias[blocks.stoichiometry] + program.anion_bias[blocks.anion, blocks.anion_coefficient - 1])
-
-
-@kernel
-def prepare(program, blocks, b, work, tile):
-    """Fill the tables of block ``b`` and the pairs of its tiles."""
-    n_slots = blocks.size.shape[1]
-    a, z = row_slot(blocks), n_slots - 1
-    work.shared[0] = fill_tables(program, blocks, b, work.context, work.rows, work.scratch, work.unary, work.pair)
-    for slot in range(n_slots):
-        for i in range(blocks.size[b, slot]):
-            work.unary[slot, i] += tile.free[slot, i]
-    if a < 0:
-        tile.pair[0, : blocks.size[b, z]] = 0
-        work.highest[0] = np.inf
-        return
-    for k in range(blocks.size[b, a]):
-        for j in range(blocks.size[b, z]):
-            tile.pair[k, j] = work.pair[a, z, k, j]
-    close_pairs(blocks, b, tile)
-    _fill_reach(blocks, b, work, tile)
-
-
-@kernel
-def _largest(values):
-    largest = -np.inf
-    for value in values:
-        if value > largest:
-            largest = value
-    return largest
-
-
-@kernel
-def _fill_reach(blocks, b, work, tile):
-    n_rows, n_columns = blocks.size[b, -2], blocks.size[b, -1]
-    a, z = row_slot(blocks), row_slot(blocks) + 1
-    for slot in range(a):
-        for i in range(blocks.size[b, slot]):
-            work.reach[slot, i] = work.unary[slot, i]
-            work.reach[slot, i] += _largest(work.pair[slot, a, i, :n_rows])
-            work.reach[slot, i] += _largest(work.pair[slot, z, i, :n_columns])
-    highest = -np.inf
-    for k in range(n_rows):
-        highest = max(highest, _largest(tile.pair[k, :n_columns]))
-    work.highest[0] = highest + _largest(work.unary[a, :n_rows]) + _largest(work.unary[z, :n_columns])
-
-
-@kernel
-def bound_tile(program, blocks, b, prefix, work, tile):  # noqa: ARG001
-    """Return a bound on a tile's scores: each term of a cation of the tile at its largest."""
-    score = work.shared[0] + work.highest[0]
-    for slot in range(row_slot(blocks)):
-        score += work.reach[slot, prefix[slot]]
-        for other in range(slot):
-            score += work.pair[other, slot, prefix[other], prefix[slot]]
-    return score
-
-
-@sum_kernel
-def fill_tile(program, blocks, b, prefix, work, tile):  # noqa: ARG001
-    """Fill the unary terms of a tile: what its cations, the earlier slots and the block add up to."""
-    a, z = row_slot(blocks), blocks.size.shape[1] - 1
-    score = work.shared[0]
-    for slot in range(a):
-        score += work.unary[slot, prefix[slot]]
-        for other in range(slot):
-            score += work.pair[other, slot, prefix[other], prefix[slot]]
-    for j in range(blocks.size[b, z]):
-        tile.right[j] = work.unary[z, j]
-    if a < 0:
-        tile.left[0] = score
-        return
-    for k in range(blocks.size[b, a]):
-        tile.left[k] = work.unary[a, k] + score
-    for slot in range(a):
-        to_left, to_right = work.pair[slot, a, prefix[slot]], work.pair[slot, z, prefix[slot]]
-        for k in range(blocks.size[b, a]):
-            tile.left[k] += to_left[k]
-        for j in range(blocks.size[b, z]):
-            tile.right[j] += to_right[j]
 
 
 def score_margin(program: PairwiseProgram, n_slots: int) -> float:

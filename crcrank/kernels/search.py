@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crcrank.kernels.forms import bound_tile, fill_tile, prepare
-from crcrank.kernels.jit import kernel
+from crcrank.kernels.forms import bound_block, bound_tile, fill_tile, prepare
+from crcrank.kernels.jit import inlined, inlined_sum, lean
 from crcrank.kernels.tile import LANES, ROWS, close_prefix, is_free_prefix, n_candidates, n_tile_rows, open_tile, row_slot
 
 
@@ -22,26 +22,29 @@ class Hits(NamedTuple):
     cations: np.ndarray
 
 
-@kernel
-def _any_above(left, right, pair, threshold):
-    """Return whether any score of eight rows is above the threshold; left (8,), right (n,), pair (8, at least n)."""
+_ONE, _ZERO = np.float32(1), np.float32(0)
+
+
+@inlined_sum
+def _any_above(left, right, pair, first_lanes, end_lanes, threshold):
+    """Return whether any score of eight rows is above the threshold; left (8,), pair (8, at least 8 end_lanes)."""
     l0, l1, l2, l3, l4, l5, l6, l7 = left[0], left[1], left[2], left[3], left[4], left[5], left[6], left[7]
-    n_above = np.int32(0)
-    for j in range(right.size):
+    n_above = _ZERO  # single precision, like the scores, so that as many fit into a register
+    for j in range(LANES * first_lanes, LANES * end_lanes):
         best = _larger(
             _larger(_larger(l0 + pair[0, j], l1 + pair[1, j]), _larger(l2 + pair[2, j], l3 + pair[3, j])),
             _larger(_larger(l4 + pair[4, j], l5 + pair[5, j]), _larger(l6 + pair[6, j], l7 + pair[7, j])),
         )
-        n_above += np.int32(right[j] + best > threshold)
+        n_above += _ONE if right[j] + best > threshold else _ZERO
     return n_above > 0
 
 
-@kernel
+@inlined
 def _larger(a, b):
     return a if a > b else b  # noqa: FURB136  (max() of numba treats NaN another way, which takes longer)
 
 
-@kernel
+@lean
 def _record(blocks, b, prefix, tile, first, threshold, filters, hits, n_hits):
     """Append the candidates of eight rows that score above the threshold and hold the wanted elements."""
     _, bits, wanted = filters
@@ -65,21 +68,20 @@ def _record(blocks, b, prefix, tile, first, threshold, filters, hits, n_hits):
     return n_hits
 
 
-@kernel
+@inlined
 def _scan_tile(blocks, b, prefix, tile, threshold, filters, hits, n_hits):
     """Search one tile; return the number of hits so far."""
     a = row_slot(blocks)
-    n_right = blocks.size[b, a + 1]
-    padded = -(-n_right // LANES) * LANES
+    end = -(-blocks.size[b, a + 1] // LANES)
     is_run = a >= 0 and blocks.run[b, a + 1]
-    for first in range(prefix[a - 1] + 1 if a > 0 and blocks.run[b, a] else 0, n_tile_rows(blocks, b), ROWS):
-        start = (first + 1) // LANES * LANES if is_run else 0
-        if _any_above(tile.left[first : first + ROWS], tile.right[start:padded], tile.pair[first : first + ROWS, start:], threshold):
-            n_hits = _record(blocks, b, prefix, tile, first, threshold, filters, hits, n_hits)
+    for k in range(prefix[a - 1] + 1 if a > 0 and blocks.run[b, a] else 0, n_tile_rows(blocks, b), ROWS):
+        start = (k + 1) // LANES if is_run else 0
+        if _any_above(tile.left[k : k + ROWS], tile.right, tile.pair[k : k + ROWS], start, end, threshold):
+            n_hits = _record(blocks, b, prefix, tile, k, threshold, filters, hits, n_hits)
     return n_hits
 
 
-@kernel
+@inlined
 def _first_prefix(prefix, blocks, b):
     """Set the first choice of the slots before the tile; return False if there is none."""
     for slot in range(row_slot(blocks)):
@@ -89,7 +91,7 @@ def _first_prefix(prefix, blocks, b):
     return True
 
 
-@kernel
+@inlined
 def _next_prefix(prefix, blocks, b):
     """Advance to the next choice of the slots before the tile; return False after the last."""
     n_prefix = row_slot(blocks)
@@ -106,8 +108,17 @@ def _next_prefix(prefix, blocks, b):
     return False
 
 
-@kernel
-def search_blocks(program, blocks, order, state, threshold, prune, filters, work, tile, hits):
+@lean
+def bound_blocks(program, blocks, order, allowed, work, tile, out):
+    """Fill ``out[b]`` with a bound on the scores of each block ``b`` in ``order``, all of one anion; see :func:`search_blocks`."""
+    for b in order:
+        open_tile(blocks, b, allowed, tile)
+        prepare(program, blocks, b, work, tile)
+        out[b] = bound_block(program, blocks, b, work, tile)
+
+
+@lean
+def search_blocks(program, blocks, order, state, threshold, bounds, filters, work, tile, hits):
     """Search blocks ``order[state[0]:state[1]]`` of one anion for candidates that score above ``threshold``.
 
     Parameters
@@ -120,6 +131,9 @@ def search_blocks(program, blocks, order, state, threshold, prune, filters, work
         Position in ``order``, its end, number of the first tile in the block at this position, and the count of
         candidates scored one by one (kept when pruning); int64 (4,). Updated: the search stops when ``hits`` cannot hold one more tile,
         and a second call with the same state resumes it.
+    bounds
+        What no score of a block exceeds, float32 (n_blocks,); blocks and tiles that cannot reach the threshold are left out.
+        Without blocks, (0,), all are searched.
     filters
         ``(allowed, bits, wanted)``: whether each cation may be used, bool (C,); required elements as bits of each
         ion, int64 (C + A,), and all of them together.
@@ -131,14 +145,16 @@ def search_blocks(program, blocks, order, state, threshold, prune, filters, work
     int
         Number of hits written.
     """
+    prune = bounds.size > 0
     n_slots = blocks.size.shape[1]
-    prefix = np.zeros(max(n_slots - 2, 1), np.int64)
+    prefix = tile.prefix
     n_hits = 0
     while state[0] < state[1]:
         b = order[state[0]]
-        open_tile(blocks, b, filters[0], tile)
-        prepare(program, blocks, b, work, tile)
-        more = _first_prefix(prefix, blocks, b)
+        more = (not prune or bounds[b] > threshold) and _first_prefix(prefix, blocks, b)
+        if more:
+            open_tile(blocks, b, filters[0], tile)
+            prepare(program, blocks, b, work, tile)
         number = 0
         while more:
             if number >= state[2] and is_free_prefix(blocks, b, prefix, tile):

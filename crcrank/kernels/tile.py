@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crcrank.kernels.jit import kernel
+from crcrank.kernels.jit import inlined, lean
 
-# Rows and columns of a tile are padded to multiples of these, with candidates that score -inf.
+# Rows and columns of a tile are padded with candidates that score -inf, so that as many can be scanned together.
 ROWS = 8
-LANES = 16
+LANES = 8
 
 
 class Tile(NamedTuple):
@@ -30,6 +30,8 @@ class Tile(NamedTuple):
         0 where a slot's cation may be used in the block, -inf where not, (n_slots, L + padding).
     place
         Local index of each element's cation among the rows and among the columns, -1 if it has none, int64 (2, n_elements).
+    prefix
+        The choice of the slots before the tile, int64 (n_slots,).
     """
 
     left: np.ndarray
@@ -37,6 +39,7 @@ class Tile(NamedTuple):
     pair: np.ndarray
     free: np.ndarray
     place: np.ndarray
+    prefix: np.ndarray
 
 
 def new_tile(n_slots: int, largest: int, n_elements: int, dtype: type = np.float32) -> Tile:
@@ -48,22 +51,23 @@ def new_tile(n_slots: int, largest: int, n_elements: int, dtype: type = np.float
         np.full((width, width), -np.inf, dtype),
         np.full((n_slots, width), -np.inf, dtype),
         np.full((2, n_elements), -1, np.int64),
+        np.zeros(n_slots, np.int64),
     )
 
 
-@kernel
+@inlined
 def row_slot(blocks):
     """Return the slot of a tile's rows, -1 if blocks have one slot only."""
     return blocks.size.shape[1] - 2
 
 
-@kernel
+@inlined
 def n_tile_rows(blocks, b):
     """Return the number of rows of a tile."""
     return blocks.size[b, row_slot(blocks)] if row_slot(blocks) >= 0 else 1
 
 
-@kernel
+@lean
 def open_tile(blocks, b, allowed, tile):
     """Prepare a tile for block ``b``: fill ``free`` and ``place``, pad ``left`` and ``right`` with -inf."""
     n_slots = blocks.size.shape[1]
@@ -83,7 +87,7 @@ def open_tile(blocks, b, allowed, tile):
     tile.right[blocks.size[b, n_slots - 1] :] = -np.inf
 
 
-@kernel
+@lean
 def close_pairs(blocks, b, tile):
     """Let those pairs of a tile score -inf that are no candidates: equal elements, and in a run what does not ascend."""
     a = row_slot(blocks)
@@ -93,12 +97,13 @@ def close_pairs(blocks, b, tile):
     for k in range(blocks.size[b, a]):
         twin = tile.place[1, blocks.cation_element[blocks.start[b, a] + k]]
         if is_run:
-            tile.pair[k, : k + 1] = -np.inf
+            for j in range(k + 1):
+                tile.pair[k, j] = -np.inf
         elif twin >= 0:
             tile.pair[k, twin] = -np.inf
 
 
-@kernel
+@inlined
 def close_prefix(blocks, b, prefix, tile):
     """Let the rows and columns of a tile score -inf whose elements the earlier slots hold, and in a run what does not ascend."""
     a = row_slot(blocks)
@@ -109,10 +114,11 @@ def close_prefix(blocks, b, prefix, tile):
         if tile.place[1, element] >= 0:
             tile.right[tile.place[1, element]] = -np.inf
     if a > 0 and blocks.run[b, a]:
-        tile.left[: prefix[a - 1] + 1] = -np.inf
+        for k in range(prefix[a - 1] + 1):
+            tile.left[k] = -np.inf
 
 
-@kernel
+@inlined
 def is_free_prefix(blocks, b, prefix, tile):
     """Return whether the cations of the earlier slots may be used together."""
     for slot in range(row_slot(blocks)):
@@ -125,7 +131,7 @@ def is_free_prefix(blocks, b, prefix, tile):
     return True
 
 
-@kernel
+@inlined
 def n_candidates(blocks, b, tile):
     """Return how many candidates a closed tile holds."""
     n_slots = blocks.size.shape[1]

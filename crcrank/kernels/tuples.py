@@ -113,17 +113,33 @@ def _count_from(tables, groups, runs, slot, first, used, n_used):
 
 
 @kernel
-def fill_tuples(tables, groups, runs, anion_elements, ranks, out):
-    """Fill ``out[c]`` with the cation tuple of number ``ranks[c]``; groups, runs, out (n, n_slots), the rest (n,)."""
+def fill_tuples(tables, groups, runs, anion_elements, patterns, below, ranks, out):
+    """Fill ``out[c]`` with the cation tuple of number ``ranks[c]``.
+
+    Parameters
+    ----------
+    groups, runs, anion_elements
+        Of each tuple's block: (n, n_slots), (n, n_slots), (n,).
+    patterns
+        A number for each tuple, the same only where groups, runs and anion element are, int64 (n,).
+    below
+        Room for the number of tuples whose first ion comes before each, by pattern, int64 (n_patterns, largest group + 1); a row
+        starts with -1 until it is filled.
+    ranks, out
+        int64 (n,), (n, n_slots).
+    """
     used = np.empty(groups.shape[1] + 1, np.int64)
     for c in range(groups.shape[0]):
-        left = ranks[c]
         used[0] = anion_elements[c]
+        sums = _sums_below(tables, groups[c], runs[c], used, below[patterns[c]])
         first = 0
-        for slot in range(groups.shape[1]):
-            if slot > 0:
-                first = out[c, slot - 1] + 1 if runs[c, slot] else 0
-            for ion in range(first, tables.size[groups[c, slot]]):
+        while sums[first + 1] <= ranks[c]:
+            first += 1
+        left = ranks[c] - sums[first]
+        out[c, 0] = first
+        used[1] = tables.element[groups[c, 0], first]
+        for slot in range(1, groups.shape[1]):
+            for ion in range(out[c, slot - 1] + 1 if runs[c, slot] else 0, tables.size[groups[c, slot]]):
                 element = tables.element[groups[c, slot], ion]
                 if _is_used(element, used, slot + 1):
                     continue
@@ -136,22 +152,34 @@ def fill_tuples(tables, groups, runs, anion_elements, ranks, out):
 
 
 @kernel
-def fill_ranks(tables, groups, runs, anion_elements, tuples, out):
+def fill_ranks(tables, groups, runs, anion_elements, patterns, below, tuples, out):
     """Fill ``out[c]`` with the number of the cation tuple ``tuples[c]``, the inverse of :func:`fill_tuples`."""
     used = np.empty(groups.shape[1] + 1, np.int64)
     for c in range(groups.shape[0]):
         used[0] = anion_elements[c]
-        out[c] = 0
-        first = 0
-        for slot in range(groups.shape[1]):
-            if slot > 0:
-                first = tuples[c, slot - 1] + 1 if runs[c, slot] else 0
-            for ion in range(first, tuples[c, slot]):
+        out[c] = _sums_below(tables, groups[c], runs[c], used, below[patterns[c]])[tuples[c, 0]]
+        used[1] = tables.element[groups[c, 0], tuples[c, 0]]
+        for slot in range(1, groups.shape[1]):
+            for ion in range(tuples[c, slot - 1] + 1 if runs[c, slot] else 0, tuples[c, slot]):
                 element = tables.element[groups[c, slot], ion]
                 if not _is_used(element, used, slot + 1):
                     used[slot + 1] = element
                     out[c] += _count_below(tables, groups[c], runs[c], slot, ion, used)
             used[slot + 1] = tables.element[groups[c, slot], tuples[c, slot]]
+
+
+@kernel
+def _sums_below(tables, groups, runs, used, sums):
+    """Return ``sums``, filled with the number of tuples whose first ion comes before each; ``used`` holds the anion's element."""
+    if sums[0] == 0:
+        return sums
+    sums[0] = 0
+    for ion in range(tables.size[groups[0]]):
+        used[1] = tables.element[groups[0], ion]
+        sums[ion + 1] = sums[ion]
+        if used[1] != used[0]:
+            sums[ion + 1] += _count_below(tables, groups, runs, 0, ion, used)
+    return sums
 
 
 @kernel

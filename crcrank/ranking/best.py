@@ -43,15 +43,15 @@ class BestFormulas:
     """
 
     def __init__(self, space: Space, name: str, k: int, excluded: np.ndarray) -> None:
-        self._space, self._name, self._k, self._excluded = space, name, k, excluded
+        self._space, self._name, self.k, self._excluded = space, name, k, excluded
         self._candidates = space.decode(name, np.empty(0, np.int64))
-        self._keys = np.empty(0, np.int64)
+        self.keys = np.empty(0, np.int64)
         self._scores = np.empty(0, np.float64)
 
     @property
     def threshold(self) -> float:
         """Score below which a candidate cannot enter; -inf until there are ``k`` formulas."""
-        return float(self._scores[-1]) if len(self._scores) == self._k else -np.inf
+        return float(self._scores[-1]) if len(self._scores) == self.k else -np.inf
 
     def offer(self, candidates: Candidates, scores: np.ndarray) -> None:
         """Take in candidates with their float64 scores (n,)."""
@@ -65,11 +65,11 @@ class BestFormulas:
         if not len(keys):
             return
         candidates = self._candidates.joined(candidates)
-        scores, keys = np.concatenate([self._scores, scores]), np.concatenate([self._keys, keys])
+        scores, keys = np.concatenate([self._scores, scores]), np.concatenate([self.keys, keys])
         order = _ranking_order(candidates, scores)
-        first = np.sort(np.unique(keys[order], return_index=True)[1])[: self._k]
+        first = np.sort(np.unique(keys[order], return_index=True)[1])[: self.k]
         rows = order[first]
-        self._candidates, self._scores, self._keys = candidates.take(rows), scores[rows], keys[rows]
+        self._candidates, self._scores, self.keys = candidates.take(rows), scores[rows], keys[rows]
 
     def ranked(self) -> Ranked:
         """Return what is kept, best first."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +15,7 @@ import numpy as np
 from crcrank.errors import ArtifactError
 from crcrank.kernels.forms import ScoringProgram, form_of
 from crcrank.kernels.pairwise import BlockArrays
-from crcrank.kernels.search import Hits, search_blocks
+from crcrank.kernels.search import Hits, bound_blocks, search_blocks
 from crcrank.kernels.tile import Tile, new_tile
 from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.ranking.best import BestFormulas, Ranked
@@ -26,8 +29,9 @@ from crcrank.space.space import Candidates, Space
 
 _HIT_CAPACITY = 1 << 16
 _N_PIECES = 256
+_OFFER = 1 << 13
 # What a block costs besides its candidates, in candidates.
-_BLOCK_WORK = 2000.0
+_BLOCK_WORK = 40000.0
 # Products of two larger numbers, summed over factors and positions, can overflow single precision.
 _LARGEST_PARAMETER = 1e15
 
@@ -81,12 +85,13 @@ def rank_class(
     if max(np.abs(array).max(initial=0.0) for array in program) > _LARGEST_PARAMETER:
         raise ArtifactError(f"the model's parameters for class {name!r} are beyond {_LARGEST_PARAMETER:g}: train it again")
     search = _Search(space, name, program, BestFormulas(space, name, k, excluded), search_filter, prune)
+    progress = progress or SilentProgress()
     progress.start(f"rank {name}", space.classes[name].n_candidates, "candidates")
-    pieces = search.pieces()
     with ThreadPoolExecutor(n_threads) as pool:
         try:
-            for n_done in pool.map(search.run, pieces):
+            for n_done in search.run(pool):
                 progress.advance(n_done)
+            search.offer()
         except BaseException:
             search.stopped.set()
             pool.shutdown(cancel_futures=True)
@@ -95,16 +100,8 @@ def rank_class(
     return ClassRanking(search.best.ranked(), n_candidates, search.n_scored if prune else n_candidates)
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """Blocks of one anion that one thread searches, int64 (n,)."""
-
-    anion: int
-    blocks: np.ndarray
-
-
 class _Search:
-    """One search of a class, shared by its threads; only ``best`` and the counters need the lock."""
+    """One search of a class, anion after anion, shared by its threads; only ``best`` and the counters need the lock."""
 
     def __init__(
         self, space: Space, name: str, program: ScoringProgram, best: BestFormulas, search_filter: SearchFilter, prune: bool
@@ -115,59 +112,75 @@ class _Search:
         self._margin = self._form.score_margin(program, self._blocks.size.shape[1])
         if not np.isfinite(self._margin):
             raise ArtifactError(f"the model's scores for class {name!r} are beyond what single precision can hold: train it again")
-        self._filter, self._prune = search_filter, prune
-        self._allowed_blocks = search_filter.allowed_blocks(space, name)
+        self._filter = search_filter
+        self._allowed = np.flatnonzero(search_filter.allowed_blocks(space, name))
+        self._work = self._sizes[self._allowed].sum() + _BLOCK_WORK * len(self._allowed)
+        self._bounds = np.full(len(self._sizes) if prune else 0, np.inf, np.float32)
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._programs: dict[int, Any] = {}
+        self._waiting: list[tuple[Candidates, np.ndarray]] = []
         self.best = best
         self.n_scored = 0
         self.stopped = threading.Event()
 
-    def pieces(self) -> list[_Piece]:
-        """Return the allowed blocks in pieces of about equal work, promising anions and blocks first."""
+    def run(self, pool: ThreadPoolExecutor) -> Iterator[int]:
+        """Search all blocks, promising ones first; yield numbers of candidates whenever they are done."""
         promise = self._form.promise(self._program, self._blocks)
-        order = np.argsort(-promise, kind="stable")
-        order = order[self._allowed_blocks[order]]
+        order = self._allowed[np.argsort(-promise[self._allowed], kind="stable")]
         anions, first = np.unique(self._blocks.anion[order], return_index=True)
-        piece_work = (self._sizes[order] + _BLOCK_WORK).sum() / _N_PIECES
-        pieces = []
         for anion in anions[np.argsort(first)]:
             own = order[self._blocks.anion[order] == anion]
-            work = np.cumsum(self._sizes[own] + _BLOCK_WORK)
-            cuts = np.unique(np.searchsorted(work, np.arange(piece_work, work[-1], piece_work)))
-            pieces += [_Piece(int(anion), blocks) for blocks in np.split(own, cuts) if len(blocks)]
-        return pieces
+            program = self._form.at_anion(self._program, self._blocks, int(anion))
+            if len(self._bounds):
+                deque(pool.map(partial(self._bound, program), self._pieces(own, 0)), maxlen=0)
+                own = own[np.argsort(-self._bounds[own], kind="stable")]
+            yield from pool.map(partial(self._search, program), self._pieces(own, 1))
 
-    def run(self, piece: _Piece) -> int:
+    def _pieces(self, order: np.ndarray, weight: float) -> list[np.ndarray]:
+        """Cut blocks into pieces of about equal work."""
+        work = np.cumsum(weight * self._sizes[order] + _BLOCK_WORK)
+        cuts = np.unique(np.searchsorted(work, np.arange(1, _N_PIECES) * (self._work / _N_PIECES)))
+        return [piece for piece in np.split(order, cuts) if len(piece)]
+
+    def _bound(self, program: Any, piece: np.ndarray) -> None:
+        """Fill the bounds of a piece."""
+        work, tile, _ = self._scratch(program)
+        bound_blocks(program, self._blocks, piece, self._filter.allowed, work, tile, self._bounds)
+
+    def _search(self, program: Any, piece: np.ndarray) -> int:
         """Search a piece; return the number of its candidates."""
-        program = self._at_anion(piece.anion)
         work, tile, hits = self._scratch(program)
-        state = np.array([0, len(piece.blocks), 0, 0], np.int64)
+        state = np.array([0, len(piece), 0, 0], np.int64)
         filters = (self._filter.allowed, self._filter.bits, self._filter.wanted)
         while state[0] < state[1] and not self.stopped.is_set():
-            threshold = np.float32(np.nextafter(np.float32(self.best.threshold - self._margin), np.float32(-np.inf)))
-            n_hits = search_blocks(program, self._blocks, piece.blocks, state, threshold, self._prune, filters, work, tile, hits)
+            n_hits = search_blocks(program, self._blocks, piece, state, self._threshold(), self._bounds, filters, work, tile, hits)
             if n_hits:
                 self._take(Candidates(hits.block[:n_hits], hits.cations[:n_hits]))
         with self._lock:
             self.n_scored += int(state[3])
-        return int(self._sizes[piece.blocks].sum())
+        return int(self._sizes[piece].sum())
+
+    def _threshold(self) -> np.float32:
+        """Return what a candidate's score in single precision is above, if it can enter."""
+        return np.float32(np.nextafter(np.float32(self.best.threshold - self._margin), np.float32(-np.inf)))
 
     def _take(self, candidates: Candidates) -> None:
+        """Score hits in double precision, and offer them when there are enough to be worth the sorting."""
         scores = np.empty(len(candidates))
         self._form.fill_scores(self._program, self._blocks, candidates.blocks, candidates.cations, scores)
         with self._lock:
-            self.best.offer(candidates, scores)
+            kept = np.flatnonzero(scores >= self.best.threshold)
+            self._waiting.append((candidates.take(kept), scores[kept]))
+            if sum(len(scores) for _, scores in self._waiting) >= min(self.best.k, _OFFER):
+                self.offer()
 
-    def _at_anion(self, anion: int) -> Any:
-        """Return the program of an anion; pieces come anion by anion, so that only the last ones are kept."""
-        with self._lock:
-            if anion not in self._programs:
-                for old in list(self._programs)[:-1]:
-                    del self._programs[old]
-                self._programs[anion] = self._form.at_anion(self._program, self._blocks, anion)
-            return self._programs[anion]
+    def offer(self) -> None:
+        """Offer the hits that wait."""
+        if self._waiting:
+            candidates, scores = zip(*self._waiting, strict=True)
+            blocks, cations = zip(*((item.blocks, item.cations) for item in candidates), strict=True)
+            self.best.offer(Candidates(np.concatenate(blocks), np.concatenate(cations)), np.concatenate(scores))
+            self._waiting.clear()
 
     def _scratch(self, program: Any) -> tuple[Any, Tile, Hits]:
         if not hasattr(self._local, "scratch"):

@@ -221,16 +221,18 @@ class Space:
         space = self.classes[name]
         blocks = np.searchsorted(space.block_first, ids, side="right") - 1
         groups, runs, elements = self._slots(space, blocks)
+        patterns, below = self._sums(groups, runs, elements)
         tuples = np.empty(groups.shape, np.int64)
-        fill_tuples(space.labels.tables, groups, runs, elements, ids - space.block_first[blocks], tuples)
+        fill_tuples(space.labels.tables, groups, runs, elements, patterns, below, ids - space.block_first[blocks], tuples)
         return Candidates(blocks, tuples + self.ions.group_start[groups])
 
     def encode(self, name: str, candidates: Candidates) -> np.ndarray:
         """Return the candidate_ids of candidates of class ``name``, the inverse of :meth:`decode`, int64 (n,)."""
         space = self.classes[name]
         groups, runs, elements = self._slots(space, candidates.blocks)
+        patterns, below = self._sums(groups, runs, elements)
         ranks = np.empty(len(candidates), np.int64)
-        fill_ranks(space.labels.tables, groups, runs, elements, candidates.cations - self.ions.group_start[groups], ranks)
+        fill_ranks(space.labels.tables, groups, runs, elements, patterns, below, candidates.cations - self.ions.group_start[groups], ranks)
         return np.asarray(ranks + space.block_first[candidates.blocks])
 
     def in_order(self, name: str, candidates: Candidates) -> Candidates:
@@ -346,6 +348,11 @@ class Space:
         rows = space.block_stoichiometry[blocks]
         return space.stoichiometries.groups[rows], space.stoichiometries.runs[rows], space.labels.anion[space.block_anion[blocks]]
 
+    def _sums(self, groups: np.ndarray, runs: np.ndarray, elements: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the pattern of each candidate's block, and room for the sums that candidates of one pattern share."""
+        codes, patterns = np.unique(_pattern_codes(groups, runs, elements), return_inverse=True)
+        return patterns, np.full((len(codes), int(self.ions.tables.size.max()) + 1), -1, np.int64)
+
 
 def _merged(elements: np.ndarray, amounts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Add up the amounts of equal neighbours, take out common divisors, and move what became empty to the end."""
@@ -358,6 +365,14 @@ def _merged(elements: np.ndarray, amounts: np.ndarray) -> tuple[np.ndarray, np.n
     order = np.lexsort((amounts == 0, elements), axis=1)
     amounts = np.take_along_axis(amounts, order, axis=1)
     return np.take_along_axis(elements, order, axis=1), amounts // np.gcd.reduce(amounts, axis=1)[:, None]
+
+
+def _pattern_codes(groups: np.ndarray, runs: np.ndarray, elements: np.ndarray) -> np.ndarray:
+    """Return a number for each block that tells how many tuples of cations it holds, and which."""
+    codes = np.zeros(len(groups), np.int64)
+    for column in np.column_stack([groups, runs, elements]).T:
+        codes = codes * (int(column.max(initial=0)) + 1) + column
+    return codes
 
 
 def _packed(digits: np.ndarray, base: int) -> np.ndarray:
@@ -436,10 +451,6 @@ def _labels(ions: Ions, *, mixed_valence: bool) -> Labels:
 def _block_sizes(labels: Labels, stoichiometries: Stoichiometries, rows: np.ndarray, anions: np.ndarray) -> np.ndarray:
     """Count each block; blocks alike in groups, runs and anion label are counted once."""
     groups, runs, elements = stoichiometries.groups[rows], stoichiometries.runs[rows], labels.anion[anions]
-    shape = np.column_stack([groups, runs, elements])
-    code = np.zeros(len(shape), np.int64)
-    for column in shape.T:
-        code = code * (int(column.max(initial=0)) + 1) + column
-    _, sample, inverse = np.unique(code, return_index=True, return_inverse=True)
+    _, sample, inverse = np.unique(_pattern_codes(groups, runs, elements), return_index=True, return_inverse=True)
     counts = count_tuples(labels.tables.ion_of.T >= 0, groups[sample], runs[sample], elements[sample])
     return np.asarray(counts[inverse])

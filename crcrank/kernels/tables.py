@@ -1,0 +1,375 @@
+"""How the search scores pairwise programs: tables of all products of two cations at one anion, made once, and read by every block.
+
+With the anion fixed, the pair score of cations ``i`` and ``j`` at coefficients ``c`` and ``d`` and atomic fractions ``f`` and ``g`` is
+``row[i, c] row[j, d] + g row[i, c] slope[j] + f slope[i] row[j, d] + f g (slope[i] slope[j] + curve[i, j])``: four numbers that do not
+depend on the block, whatever the number of factors, and only the first where the model has no prior.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from crcrank.kernels.jit import inlined, inlined_sum, lean, lean_sum
+from crcrank.kernels.pairwise import BlockArrays, PairwiseProgram
+from crcrank.kernels.tile import close_pairs, row_slot
+
+
+class PairTables(NamedTuple):
+    """A pairwise program at one anion.
+
+    With C cations, coefficients to M, S stoichiometries and F factors; a *column* is a cation with a coefficient, N in all, those of
+    one coefficient and one charge side by side. Equal elements score -inf in ``row_row``.
+
+    Attributes
+    ----------
+    column
+        Column of the cation that a slot starts with, by coefficient - 1 and cation, int64 (M, C); -1 where no block has such a slot.
+    row_row, row_slope, slope_row, slope_slope
+        Products of cations: (N, N), (N, C), (C, N), (C, C), the last with ``curve``.
+    row, slope
+        Vectors of columns and cations, factor by factor: (F, N), (F, C); F is padded with zeros to a multiple of four.
+    bias, fraction_bias
+        Unary terms, (N,).
+    curve, anion_curve
+        Terms of a cation with itself, halved, and with the anion, (C,).
+    anion_row, anion_bias, anion_fraction_bias
+        Those of the anion, (M, F), (M,), (M,).
+    anion_slope, anion_own_curve
+        Those of the anion, (F,), (1,).
+    stoichiometry_row, stoichiometry_bias
+        Those of the program itself, since a large class has many, and a block needs one: (S, F) before padding, (S,).
+    has_fractions
+        Whether anything depends on atomic fractions.
+    """
+
+    column: np.ndarray
+    row_row: np.ndarray
+    row_slope: np.ndarray
+    slope_row: np.ndarray
+    slope_slope: np.ndarray
+    row: np.ndarray
+    slope: np.ndarray
+    bias: np.ndarray
+    fraction_bias: np.ndarray
+    curve: np.ndarray
+    anion_curve: np.ndarray
+    anion_row: np.ndarray
+    anion_bias: np.ndarray
+    anion_fraction_bias: np.ndarray
+    anion_slope: np.ndarray
+    anion_own_curve: np.ndarray
+    stoichiometry_row: np.ndarray
+    stoichiometry_bias: np.ndarray
+    has_fractions: bool
+
+
+def tables_at_anion(program: PairwiseProgram, blocks: BlockArrays, anion: int, dtype: type = np.float32) -> PairTables:
+    """Return the tables of one anion for the slots that its blocks have."""
+    n_cations = program.row.shape[1]
+    column, ion, coefficient = _columns(blocks, anion, program.row.shape[2], n_cations)
+    padding = -program.row.shape[3] % 4
+
+    def padded(vectors: np.ndarray) -> np.ndarray:
+        return np.pad(vectors.astype(dtype), [(0, 0)] * (vectors.ndim - 1) + [(0, padding)])
+
+    def plain(array: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(array, dtype)
+
+    row, slope = padded(program.row[anion, ion, coefficient - 1]), padded(program.slope)
+    row_row = row @ row.copy().T  # of a matrix with itself, NumPy would compute a half and copy the other, which takes longer
+    element = blocks.cation_element[ion]
+    for own in (np.flatnonzero(element == one) for one in np.unique(element)):
+        row_row[np.ix_(own, own)] = -np.inf
+    cation_slope, itself = slope[:n_cations], n_cations + anion
+    return PairTables(
+        column=column,
+        row_row=row_row,
+        row_slope=row @ cation_slope.T,
+        slope_row=cation_slope @ row.T,
+        slope_slope=cation_slope @ cation_slope.T + plain(program.curve[:n_cations, :n_cations]),
+        row=plain(row.T),
+        slope=plain(cation_slope.T),
+        bias=plain(program.bias[anion, ion, coefficient - 1]),
+        fraction_bias=plain(program.fraction_bias[anion, ion, coefficient - 1]),
+        curve=plain(np.diagonal(program.curve)[:n_cations] / 2),
+        anion_curve=plain(program.curve[:n_cations, itself]),
+        anion_row=padded(program.anion_row[anion]),
+        anion_bias=plain(program.anion_bias[anion]),
+        anion_fraction_bias=plain(program.anion_fraction_bias[anion]),
+        anion_slope=slope[itself],
+        anion_own_curve=plain(program.curve[itself, itself] / 2).reshape(1),
+        stoichiometry_row=np.ascontiguousarray(program.stoichiometry_row),
+        stoichiometry_bias=np.ascontiguousarray(program.stoichiometry_bias),
+        has_fractions=any(array.any() for array in (program.slope, program.curve, program.fraction_bias, program.anion_fraction_bias)),
+    )
+
+
+def _columns(blocks: BlockArrays, anion: int, max_coefficient: int, n_cations: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the column of each kind of slot, and the cation and the coefficient of each column."""
+    own = blocks.anion == anion
+    size = np.zeros(n_cations, np.int64)
+    size[blocks.start[own]] = blocks.size[own]
+    kinds = np.unique((blocks.coefficient[own] - 1) * n_cations + blocks.start[own])
+    sizes = size[kinds % n_cations]
+    first = np.cumsum(sizes) - sizes
+    column = np.full(max_coefficient * n_cations, -1, np.int64)
+    column[kinds] = first
+    of_column = np.repeat(kinds, sizes)
+    ion = of_column % n_cations + np.arange(len(of_column)) - np.repeat(first, sizes)
+    return column.reshape(max_coefficient, n_cations), ion, of_column // n_cations + 1
+
+
+class TableWorkspace(NamedTuple):
+    """Scratch of one thread, for n slots of at most L cations.
+
+    Attributes
+    ----------
+    context
+        What stoichiometry and anion multiply each cation's vector with, (F,).
+    unary, pair
+        Scores of the cations of each slot, and of each two slots but the last two, which are in the tile: (n, L), (n, n, L, L).
+    score, left, right
+        What the block and the first slots add to the scores, by their number: to all, to a tile's rows and columns; (n,), (n, L), (n, L).
+    last
+        The choice of the slots before the tile that these were made for, -1 for none, int64 (n,).
+    reach
+        The most that a cation before the tile adds to a score, without its pairs with others before the tile, (n, L).
+    highest
+        The most that a tile's own cations add; NaN as long as neither is known, (1,).
+    zero, best, peak
+        Zeros, and room for intermediate results, (L,).
+    """
+
+    context: np.ndarray
+    unary: np.ndarray
+    pair: np.ndarray
+    score: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    last: np.ndarray
+    reach: np.ndarray
+    highest: np.ndarray
+    zero: np.ndarray
+    best: np.ndarray
+    peak: np.ndarray
+
+
+def table_workspace(tables: PairTables, n_slots: int, largest: int) -> TableWorkspace:
+    """Return scratch for blocks of ``n_slots`` slots with at most ``largest`` cations each."""
+    dtype = tables.row.dtype
+    return TableWorkspace(
+        context=np.empty(len(tables.anion_slope), dtype),
+        unary=np.empty((n_slots, largest), dtype),
+        pair=np.empty((n_slots, n_slots, largest, largest), dtype),
+        score=np.empty(n_slots, dtype),
+        left=np.empty((n_slots, largest), dtype),
+        right=np.empty((n_slots, largest), dtype),
+        last=np.empty(n_slots, np.int64),
+        reach=np.empty((n_slots, largest), dtype),
+        highest=np.empty(1, dtype),
+        zero=np.zeros(largest, dtype),
+        best=np.empty(largest, dtype),
+        peak=np.empty(largest, dtype),
+    )
+
+
+@lean_sum
+def _fill_context(tables, blocks, b, context):
+    """Fill ``context`` and return the score of stoichiometry and anion themselves."""
+    s, c = blocks.stoichiometry[b], blocks.anion_coefficient[b] - 1
+    f = context.dtype.type(blocks.anion_coefficient[b] / blocks.n_atoms[b])
+    score = context.dtype.type(tables.stoichiometry_bias[s]) + tables.anion_bias[c]
+    score += f * (tables.anion_fraction_bias[c] + f * tables.anion_own_curve[0])
+    for k in range(context.size):
+        context[k] = tables.anion_row[c, k] + f * tables.anion_slope[k]
+    for k in range(tables.stoichiometry_row.shape[1]):
+        own, other = context[k], context.dtype.type(tables.stoichiometry_row[s, k])
+        score += own * other
+        context[k] = own + other
+    return score
+
+
+@lean_sum
+def _add_product(context, scale, vectors, first, out):
+    """Add to ``out`` the products of ``context`` with as many vectors from number ``first`` on, times ``scale``; vectors (F, n)."""
+    for k in range(0, context.size, 4):
+        w0, w1, w2, w3 = scale * context[k], scale * context[k + 1], scale * context[k + 2], scale * context[k + 3]
+        v0, v1, v2, v3 = vectors[k, first:], vectors[k + 1, first:], vectors[k + 2, first:], vectors[k + 3, first:]
+        for i in range(out.size):
+            out[i] += w0 * v0[i] + w1 * v1[i] + w2 * v2[i] + w3 * v3[i]
+
+
+@lean_sum
+def _fill_unary(tables, blocks, b, slot, context, free, out):
+    """Fill ``out`` with the unary scores of a slot's cations."""
+    start, n = blocks.start[b, slot], blocks.size[b, slot]
+    first = tables.column[blocks.coefficient[b, slot] - 1, start]
+    f = context.dtype.type(blocks.coefficient[b, slot] / blocks.n_atoms[b])
+    f_anion = context.dtype.type(blocks.anion_coefficient[b] / blocks.n_atoms[b])
+    bias = tables.bias[first:]
+    for i in range(n):
+        out[i] = bias[i] + free[i]
+    if tables.has_fractions:
+        fraction_bias, curve, anion_curve = tables.fraction_bias[first:], tables.curve[start:], tables.anion_curve[start:]
+        for i in range(n):
+            out[i] += f * (fraction_bias[i] + f * curve[i] + f_anion * anion_curve[i])
+        _add_product(context, f, tables.slope, start, out[:n])
+    _add_product(context, context.dtype.type(1), tables.row, first, out[:n])
+
+
+@lean_sum
+def _fill_pair(tables, blocks, b, first, second, out):
+    """Fill ``out[i, j]`` with the pair score of cation ``i`` of slot ``first`` and ``j`` of ``second``."""
+    start, start_second = blocks.start[b, first], blocks.start[b, second]
+    c, d = blocks.coefficient[b, first], blocks.coefficient[b, second]
+    column, column_second = tables.column[c - 1, start], tables.column[d - 1, start_second]
+    n = blocks.size[b, second]
+    f, g = out.dtype.type(c / blocks.n_atoms[b]), out.dtype.type(d / blocks.n_atoms[b])
+    for i in range(blocks.size[b, first]):
+        line, row_row = out[i], tables.row_row[column + i, column_second:]
+        if tables.has_fractions:
+            row_slope, slope_row = tables.row_slope[column + i, start_second:], tables.slope_row[start + i, column_second:]
+            slope_slope = tables.slope_slope[start + i, start_second:]
+            for j in range(n):
+                line[j] = row_row[j] + g * row_slope[j] + f * (slope_row[j] + g * slope_slope[j])
+        else:
+            for j in range(n):
+                line[j] = row_row[j]
+
+
+@lean
+def prepare_tables(tables, blocks, b, work, tile):
+    """Fill the unary and pair scores of block ``b``."""
+    n_slots = blocks.size.shape[1]
+    a, z = row_slot(blocks), n_slots - 1
+    work.score[0] = _fill_context(tables, blocks, b, work.context)
+    for slot in range(n_slots):
+        _fill_unary(tables, blocks, b, slot, work.context, tile.free[slot], work.unary[slot])
+        for other in range(min(slot, a)):
+            _fill_pair(tables, blocks, b, other, slot, work.pair[other, slot])
+    for j in range(blocks.size[b, z]):
+        work.right[0, j] = work.unary[z, j]
+    work.last[:] = -1
+    work.highest[0] = np.nan
+    if a < 0:
+        for j in range(blocks.size[b, z]):
+            tile.pair[0, j] = 0
+        return
+    for k in range(blocks.size[b, a]):
+        work.left[0, k] = work.unary[a, k]
+    _fill_pair(tables, blocks, b, a, z, tile.pair)
+    close_pairs(blocks, b, tile)
+
+
+@inlined_sum
+def fill_from_tables(tables, blocks, b, prefix, work, tile):  # noqa: ARG001
+    """Fill the unary terms of a tile; sums over the first slots are kept from the tile before."""
+    a, z = row_slot(blocks), blocks.size.shape[1] - 1
+    n_right = blocks.size[b, z]
+    if a < 0:
+        tile.left[0] = work.score[0]
+        for j in range(n_right):
+            tile.right[j] = work.unary[z, j]
+        return
+    n_left = blocks.size[b, a]
+    slot = 0
+    while slot < a and work.last[slot] == prefix[slot]:
+        slot += 1
+    while slot < a:
+        i = prefix[slot]
+        score = work.score[slot] + work.unary[slot, i]
+        for other in range(slot):
+            score += work.pair[other, slot, prefix[other], i]
+        work.score[slot + 1] = score
+        _fill_sum(work.left[slot], work.pair[slot, a, i], n_left, work.left[slot + 1])
+        _fill_sum(work.right[slot], work.pair[slot, z, i], n_right, work.right[slot + 1])
+        work.last[slot] = i
+        slot += 1
+    score = work.score[a]
+    for k in range(n_left):
+        tile.left[k] = work.left[a, k] + score
+    for j in range(n_right):
+        tile.right[j] = work.right[a, j]
+
+
+@lean
+def _fill_sum(values, others, n, out):
+    for i in range(n):
+        out[i] = values[i] + others[i]
+
+
+@lean
+def _largest(values):
+    largest = values[0]
+    for value in values:
+        largest = value if value > largest else largest  # noqa: FURB136
+    return largest
+
+
+@lean
+def _fill_column_maxima(left, table, n_rows, out):
+    """Fill ``out[j]`` with the largest ``left[i] + table[i, j]``, four rows at a time."""
+    out[:] = -np.inf
+    end = n_rows - 1
+    for i in range(0, n_rows, 4):
+        i1, i2, i3 = min(i + 1, end), min(i + 2, end), min(i + 3, end)
+        l0, l1, l2, l3 = left[i], left[i1], left[i2], left[i3]
+        t0, t1, t2, t3 = table[i], table[i1], table[i2], table[i3]
+        for j in range(out.size):
+            s0, s1, s2, s3 = l0 + t0[j], l1 + t1[j], l2 + t2[j], l3 + t3[j]
+            best = s0 if s0 > s1 else s1  # noqa: FURB136
+            other = s2 if s2 > s3 else s3  # noqa: FURB136
+            best = best if best > other else other  # noqa: FURB136
+            out[j] = best if best > out[j] else out[j]  # noqa: FURB136
+
+
+@lean
+def bound_block(tables, blocks, b, work, tile):  # noqa: ARG001
+    """Return a bound on the scores of a block that was prepared: each slot alone, its pairs with earlier slots at their largest."""
+    n_slots = blocks.size.shape[1]
+    bound = work.score[0]
+    for slot in range(min(1, n_slots - 1), n_slots):
+        n = blocks.size[b, slot]
+        best, peak = work.best[:n], work.peak[:n]
+        for i in range(n):
+            best[i] = work.unary[slot, i]
+        for other in range(slot):
+            table = tile.pair if other == n_slots - 2 else work.pair[other, slot]
+            left = work.unary[0] if slot == 1 else work.zero
+            _fill_column_maxima(left, table, blocks.size[b, other], peak)
+            for i in range(n):
+                best[i] += peak[i]
+        bound += _largest(best)
+    return bound
+
+
+@lean
+def _fill_reach(blocks, b, work, tile):
+    n_left, n_right = blocks.size[b, -2], blocks.size[b, -1]
+    a, z = row_slot(blocks), row_slot(blocks) + 1
+    best = work.best[:n_right]
+    _fill_column_maxima(work.unary[a], tile.pair, n_left, best)
+    for j in range(n_right):
+        best[j] += work.unary[z, j]
+    work.highest[0] = _largest(best)
+    for slot in range(a):
+        for i in range(blocks.size[b, slot]):
+            work.reach[slot, i] = work.unary[slot, i]
+            work.reach[slot, i] += _largest(work.pair[slot, a, i, :n_left]) + _largest(work.pair[slot, z, i, :n_right])
+
+
+@inlined
+def bound_from_tables(tables, blocks, b, prefix, work, tile):  # noqa: ARG001
+    """Return a bound on a tile's scores: the pairs of each earlier slot with the tile's at their largest."""
+    if row_slot(blocks) < 0:
+        return np.inf
+    if np.isnan(work.highest[0]):
+        _fill_reach(blocks, b, work, tile)
+    score = work.score[0] + work.highest[0]
+    for slot in range(row_slot(blocks)):
+        score += work.reach[slot, prefix[slot]]
+        for other in range(slot):
+            score += work.pair[other, slot, prefix[other], prefix[slot]]
+    return score
