@@ -73,7 +73,8 @@ def _tile_scores(space, program, dtype):
     """Return the scores of a class's blocks as the search computes them, each (size of slot 0, ...); -inf for what is no candidate."""
     blocks = space.block_arrays("first")
     n_slots, largest = blocks.size.shape[1], int(blocks.size.max())
-    tile = new_tile(n_slots, largest, len(space.ions.elements), dtype)
+    n_labels = 1 + max(blocks.cation_element.max(), blocks.anion_element.max())
+    tile = new_tile(n_slots, largest, n_labels, dtype)
     allowed = np.ones(len(space.ions.cations), bool)
     scores = []
     for b, anion in enumerate(blocks.anion):
