@@ -269,17 +269,14 @@ def nnmf_score(candidate, latents, n_concatenated, network, bias):
     return float(np.maximum(units, 0) @ network["last"]) + bias
 
 
-def around(candidate, known, fewer, more):
-    """Return numbers of known candidates around one: (n,), or one for each of its ions by its element.
+def around(candidate, known):
+    """Return numbers of known candidates around one: in all, or for each of its ions by its element.
 
-    A candidate is a set of (element, charge, amount). ``fewer`` and ``more`` are the known of the classes beside it.
+    A candidate is a set of (element, charge, amount).
     """
 
     def but(one, part):
         return frozenset(one - {part})
-
-    def elements(one):
-        return frozenset(element for element, _, _ in one)
 
     def roles(one):
         return sorted((charge, amount) for _, charge, amount in one)
@@ -288,20 +285,11 @@ def around(candidate, known, fewer, more):
         return frozenset((element, amount) for element, _, amount in one)
 
     alike = [other for other in known if roles(other) == roles(candidate)]
-    counts = {
-        "stoichiometry": len(alike),
-        "system": sum(elements(other) == elements(candidate) for other in known),
-        "supersystem": sum(elements(candidate) < elements(other) for other in more),
-    }
+    counts = {"stoichiometry": len(alike)}
     for part in candidate:
         element, _, amount = part
-        rest = elements(candidate) - {element}
         counts["stoichiometry_ion", element] = sum(part in other for other in alike)
         counts["ion_amount", element] = sum(part in other for other in known)
-        counts["system_but_one", element] = sum(rest == elements(but(other, gone)) for other in known for gone in other)
-        counts["subsystem", element] = sum(rest == elements(other) for other in fewer)
-        ions = {(e, charge) for e, charge, _ in but(candidate, part)}
-        counts["subsystem_ions", element] = sum(ions == {(e, charge) for e, charge, _ in other} for other in fewer)
         counts["element_substitution", element] = sum(
             plain(but(candidate, part)) == plain(but(other, gone)) and gone[2] == amount for other in known for gone in other
         )

@@ -1,8 +1,11 @@
 """What is known around a candidate, as numbers that a second stage learns from.
 
 A candidate is a set of positions, ions at coefficients. Known compounds that differ from it in one ion, weighted by how alike
-the two ions are (data-mined ionic substitution: Hautier et al., Inorg. Chem. 50, 656 (2011), doi:10.1021/ic102031h), those of its
-stoichiometry, of its chemical system and of the systems around it are counted. No number depends on the order of the cations.
+the two ions are (data-mined ionic substitution: Hautier et al., Inorg. Chem. 50, 656 (2011), doi:10.1021/ic102031h), and those of its
+stoichiometry and with its ions are counted. No number depends on the order of the cations.
+
+Nothing counts what is known of the chemical system. Where single compounds are held back, trees learn from such counts that systems
+with known compounds hold more; where whole systems are held back they then find far less than substitution alone.
 
 Sets are compared by the sum of random 64-bit codes of their members (Zobrist, Tech. Rep. 88, University of Wisconsin (1970)):
 leaving one member out is a subtraction, and two different sets among 10^6 agree by chance once in 10^7 such tables.
@@ -30,11 +33,10 @@ def _codes(*shape: int, stream: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Codes:
-    """Codes of ions (n_ions,), of ions at coefficients (n_ions, M + 1), of elements, and of charges at coefficients."""
+    """Codes of ions (n_ions,), of ions, elements and charges at coefficients (..., M + 1), and of coefficients (M + 1,)."""
 
     ion: np.ndarray
     ion_amount: np.ndarray
-    element: np.ndarray
     element_amount: np.ndarray
     role: np.ndarray
     amount: np.ndarray
@@ -44,7 +46,7 @@ class _Codes:
         """Return codes for all that a space holds; they depend on its sizes alone."""
         n_ions, n_elements = len(space.ions.labels), len(space.ions.elements)
         m = 1 + max(item.composition_class.max_coefficient for item in space.classes.values())
-        shapes = ((n_ions,), (n_ions, m), (n_elements,), (n_elements, m), (len(space.ions.group_charge) + len(space.ions.anions), m), (m,))
+        shapes = ((n_ions,), (n_ions, m), (n_elements, m), (len(space.ions.group_charge) + len(space.ions.anions), m), (m,))
         return cls(*(_codes(*shape, stream=i) for i, shape in enumerate(shapes)))
 
 
@@ -71,10 +73,10 @@ class _Positions:
         """Code of each charge at its coefficient; their sum is that of the stoichiometry."""
         return np.asarray(self.codes.role[self.roles, self.amounts])
 
-    @cached_property
-    def element_codes(self) -> np.ndarray:
-        """Code of each element; their sum is that of the chemical system."""
-        return np.asarray(self.codes.element[self.elements])
+    @property
+    def anion_code(self) -> np.ndarray:
+        """Code of the anion, (n,)."""
+        return np.asarray(self.codes.ion[self.ions[:, -1]])
 
     @property
     def surroundings(self) -> np.ndarray:
@@ -90,11 +92,6 @@ class _Positions:
     def stoichiometry(self) -> np.ndarray:
         """Code of the stoichiometry, (n,)."""
         return _total(self.role_codes)
-
-    @property
-    def system(self) -> np.ndarray:
-        """Code of the chemical system, (n,)."""
-        return _total(self.element_codes)
 
 
 def _roles(space: Space) -> np.ndarray:
@@ -155,7 +152,7 @@ class Neighbourhood:
             summary = _summary(values) if values.ndim == 2 else values[:, None]
             for label, column in zip(_SUMMARY, summary.T, strict=False):
                 features[f"{group}.{label}" if values.ndim == 2 else group] = column
-        return features | self._nearest(name, asked) | self._composition(asked)
+        return features | self._composition(asked)
 
     def _substitutions(self, name: str, asked: _Positions) -> dict[str, np.ndarray]:
         """Return, for each position, how alike its ion is to those that known compounds have there with all else the same."""
@@ -171,43 +168,14 @@ class Neighbourhood:
 
     def _counts(self, name: str, asked: _Positions) -> dict[str, np.ndarray]:
         """Return numbers of known compounds, (n,) or for each position (n, n_positions)."""
-        known, codes = self._known[name], self._codes
-        anion, asked_anion = (item.element_codes[:, -1] for item in (known, asked))
-        fewer, more = self._beside(name)
+        known = self._known[name]
         return {
             "stoichiometry": _counts(asked.stoichiometry, known.stoichiometry),
-            "stoichiometry_anion": _counts(asked.stoichiometry + asked_anion, known.stoichiometry + anion),
+            "stoichiometry_anion": _counts(asked.stoichiometry + asked.anion_code, known.stoichiometry + known.anion_code),
             "stoichiometry_ion": _counts(asked.stoichiometry[:, None] + asked.ion_codes, known.stoichiometry[:, None] + known.ion_codes),
             "ion_amount": _counts(asked.ion_codes, known.ion_codes),
-            "system": _counts(asked.system, known.system),
-            "system_but_one": _counts(_without_each(asked.element_codes), _without_each(known.element_codes)),
-            "subsystem": _counts(_without_each(asked.element_codes), fewer[0]),
-            "subsystem_ions": _counts(_without_each(codes.ion[asked.ions]), fewer[1]),
-            "supersystem": _counts(asked.system, more),
             "element_substitution": _counts(asked.other_elements, known.other_elements),
         }
-
-    def _beside(self, name: str) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
-        """Return codes of systems and ions of the known with one cation fewer, and of systems but one element with one more."""
-        n_cations = self._space.classes[name].composition_class.n_cations
-        by_size = {self._space.classes[other].composition_class.n_cations: item for other, item in self._known.items()}
-        none = np.empty(0, np.uint64)
-        fewer, more = by_size.get(n_cations - 1), by_size.get(n_cations + 1)
-        systems, ions = (fewer.system, _total(self._codes.ion[fewer.ions])) if fewer else (none, none)
-        return (systems, ions), _without_each(more.element_codes) if more else none
-
-    def _nearest(self, name: str, asked: _Positions) -> dict[str, np.ndarray]:
-        """Return the sum of differences in atomic fractions to the nearest known compound of the chemical system, 2 without one."""
-        known = self._known[name]
-        order = np.argsort(known.system, kind="stable")
-        systems, fractions, asked_fractions = known.system[order], _fractions(known)[order], _fractions(asked)
-        first, end = (np.searchsorted(systems, asked.system, side) for side in ("left", "right"))
-        nearest = np.full(len(asked.ions), 2.0)
-        for step in range(int((end - first).max(initial=0))):
-            rows = np.flatnonzero(first + step < end)
-            distance = np.abs(asked_fractions[rows] - fractions[first[rows] + step]).sum(axis=1)
-            nearest[rows] = np.minimum(nearest[rows], distance)
-        return {"nearest": nearest}
 
     def _composition(self, asked: _Positions) -> dict[str, np.ndarray]:
         """Return what the composition itself says: atoms, charges, means and variances of the properties."""
@@ -241,10 +209,3 @@ def _similarity(shared: np.ndarray) -> np.ndarray:
     similarity = shared / np.outer(own, own)
     np.fill_diagonal(similarity, 0.0)
     return np.asarray(similarity)
-
-
-def _fractions(positions: _Positions) -> np.ndarray:
-    """Return the atomic fractions in the order of the elements, (n, n_positions)."""
-    order = np.argsort(positions.elements, axis=1)
-    amounts = np.take_along_axis(positions.amounts, order, axis=1)
-    return np.asarray(amounts / amounts.sum(axis=1, keepdims=True))
