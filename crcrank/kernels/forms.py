@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from crcrank.kernels import multilinear, pairwise, perceptron, perceptron_tiles, tables
-from crcrank.kernels.jit import INLINED, inlined, lean, overload
+from crcrank.kernels.jit import COUNTED, INLINED, inlined, lean, overload
 from crcrank.kernels.multilinear import DiagonalProgram, MultilinearProgram, MultilinearSearch
 from crcrank.kernels.pairwise import BlockArrays, PairwiseProgram
 from crcrank.kernels.perceptron import PerceptronProgram
@@ -167,7 +167,7 @@ def bound_tile(program, blocks, b, prefix, work, tile):
     return _searched(type(program)).bound_tile(program, blocks, b, prefix, work, tile)
 
 
-@overload(prepare)
+@overload(prepare, **COUNTED)
 def _prepare(program, blocks, b, work, tile):  # noqa: ARG001
     chosen = _searched(program.instance_class).prepare
     return lambda program, blocks, b, work, tile: chosen(program, blocks, b, work, tile)  # noqa: PLW0108
@@ -179,7 +179,7 @@ def _fill_tile(program, blocks, b, prefix, work, tile):  # noqa: ARG001
     return lambda program, blocks, b, prefix, work, tile: chosen(program, blocks, b, prefix, work, tile)  # noqa: PLW0108
 
 
-@overload(bound_block)
+@overload(bound_block, **COUNTED)
 def _bound_block(program, blocks, b, work, tile):  # noqa: ARG001
     chosen = _searched(program.instance_class).bound_block
     return lambda program, blocks, b, work, tile: chosen(program, blocks, b, work, tile)  # noqa: PLW0108

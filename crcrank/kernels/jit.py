@@ -34,6 +34,8 @@ _SUM_FLAGS = {"contract", "reassoc", "nsz", "arcp"}
 
 # The search hands records of dozens of arrays around. Reference counts on all of them would take longer than the work on a tile;
 # without them a kernel can make no arrays, and arrays come into it from plain Python only.
+# What a kernel does not say of itself, it takes from the kernel that it is first compiled for; so the others say that they count.
+COUNTED: dict[str, Any] = {"_nrt": True}
 _LEAN: dict[str, Any] = {"_nrt": False}
 INLINED: dict[str, Any] = {"_nrt": False, "forceinline": True}
 
@@ -67,12 +69,12 @@ class _Kernel:
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a kernel with strict floating point, without the GIL, cached on disk."""
-    return _Kernel(function)
+    return _Kernel(function, **COUNTED)
 
 
 def sum_kernel(function: Callable[..., Any]) -> Any:
     """Compile a kernel whose float sums may be reordered and fused (vectorised), without the GIL, cached on disk."""
-    return _Kernel(function, fastmath=_SUM_FLAGS)
+    return _Kernel(function, **COUNTED, fastmath=_SUM_FLAGS)
 
 
 def lean(function: Callable[..., Any]) -> Any:

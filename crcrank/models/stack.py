@@ -81,9 +81,14 @@ class Stack:
         return _features(self.first_stage, self.neighbourhood, name, candidates)
 
     def scores(self, name: str, candidates: Candidates) -> np.ndarray:
-        """Return log(-log(1 - p)), p the probability of being real, for candidates of class ``name``, float64 (n,)."""
+        """Return log(rate) for candidates of class ``name``, float64 (n,): 1 - exp(-rate) is the probability of being real.
+
+        The rate is the geometric mean of those of the trees and of substitution: on compounds held back one by one or by whole
+        chemical systems, the mean puts more of them first than the trees do alone.
+        """
         log_odds = self.trees.sums(_matrix(self.features(name, candidates)))
-        return np.asarray(np.log(np.logaddexp(0.0, np.maximum(log_odds, -30.0))))
+        by_trees = np.log(np.logaddexp(0.0, np.maximum(log_odds, -30.0)))
+        return np.asarray((by_trees + self.substitution.scores(name, candidates)) / 2)
 
     def program(self, name: str) -> NoReturn:
         """Refuse: the trees cannot be searched for their best.
