@@ -3,6 +3,7 @@
 import naive_tensor
 import numpy as np
 import pytest
+from scipy import sparse
 from small_spaces import FIXED_CASES, WIDENED_CASES, as_sets, class_ids, space_of
 
 from crcrank.chem.elements import read_element_table
@@ -68,7 +69,7 @@ def test_nmf_is_not_negative_and_improves():
 
 def test_nmf_finds_planted_blocks():
     planted = np.kron(np.eye(3), np.ones((4, 6)))
-    left, right = factorise(matrices.sparse.csr_array(planted), 3, 200, 0.0, np.random.default_rng(0))
+    left, right = factorise(sparse.csr_array(planted), 3, 200, 0.0, np.random.default_rng(0))
     np.testing.assert_allclose(left @ right.T, planted, atol=1e-6)
 
 
