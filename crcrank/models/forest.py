@@ -14,12 +14,12 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from crcrank.chem.elements import ElementTable, imputed
+from crcrank.chem.elements import ElementTable
 from crcrank.config import ForestSettings
 from crcrank.errors import ConfigError
 from crcrank.models.contract import Arrays, Fitted, TrainingData, parameter
-from crcrank.models.descriptors import descriptors, n_descriptors
-from crcrank.models.trees import Trees, grow_trees
+from crcrank.models.descriptors import descriptors, n_descriptors, varying_properties
+from crcrank.models.trees import Trees, grow_trees, log_rate
 from crcrank.progress import ProgressSink
 from crcrank.space.space import Candidates, Space
 
@@ -71,8 +71,7 @@ class Forest:
     def scores(self, name: str, candidates: Candidates) -> np.ndarray:
         """Return log(-log(1 - p)), p the probability of being known, for candidates of class ``name``, float64 (n,)."""
         found = descriptors(self.properties, *self.space.composition_arrays(name, candidates))
-        log_odds = self.trees[name].sums(found) + self.offsets[name]
-        return np.where(log_odds < -30, log_odds, np.log(np.logaddexp(0, np.maximum(log_odds, -30))))
+        return log_rate(self.trees[name].sums(found) + self.offsets[name])
 
     def arrays(self) -> Arrays:
         """Return all its numbers by name."""
@@ -131,9 +130,7 @@ def _properties(table: ElementTable, symbols: tuple[str, ...], leave_out: tuple[
     unknown = [name for name in leave_out if name not in table.property_names]
     if unknown:
         raise ConfigError(f"train.forest.leave_out: {unknown[0]!r} is no property; known are {', '.join(table.property_names)}")
-    values = imputed(table, symbols)[0][:, [name not in leave_out for name in table.property_names]]
-    values = values[:, np.ptp(values, axis=0) > 0]
-    return np.asarray((values - values.mean(axis=0)) / values.std(axis=0))
+    return varying_properties(table, symbols, leave_out)[0]
 
 
 def _sample(space: Space, name: str, known: Candidates, n: int, rng: np.random.Generator) -> tuple[Candidates, float]:

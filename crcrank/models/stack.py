@@ -15,19 +15,18 @@ from typing import Any, NoReturn, cast
 
 import numpy as np
 
-from crcrank.chem.elements import imputed
 from crcrank.config import StackSettings, SubstitutionSettings
 from crcrank.errors import ConfigError, ModelFitError
 from crcrank.models.contract import Arrays, Fitted, Recommender, TrainingData, parameter
+from crcrank.models.descriptors import varying_properties
 from crcrank.models.fm import FittedFM
 from crcrank.models.neighbours import Neighbourhood
-from crcrank.models.staged import distinct
+from crcrank.models.staged import search_all
 from crcrank.models.substitution import Substitution, fit_substitution
 from crcrank.models.training import Fit, history_rows, machine_of, prior_facts, prior_of
-from crcrank.models.trees import Trees, grow_trees
+from crcrank.models.trees import Trees, grow_trees, log_rate
 from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.ranking.filters import ElementFilter, search_filter
-from crcrank.ranking.search import rank_class
 from crcrank.space.space import Candidates, Space
 
 
@@ -87,8 +86,7 @@ class Stack:
         chemical systems, the mean puts more of them first than the trees do alone.
         """
         log_odds = self.trees.sums(_matrix(self.features(name, candidates)))
-        by_trees = np.log(np.logaddexp(0.0, np.maximum(log_odds, -30.0)))
-        return np.asarray((by_trees + self.substitution.scores(name, candidates)) / 2)
+        return np.asarray((log_rate(log_odds) + self.substitution.scores(name, candidates)) / 2)
 
     def program(self, name: str) -> NoReturn:
         """Refuse: the trees cannot be searched for their best.
@@ -147,7 +145,7 @@ def fit_stack(data: TrainingData, settings: StackSettings, rng: np.random.Genera
     """
     prior = prior_of(settings.fm, data)
     machine = machine_of(settings.fm, data, prior)
-    properties, names = _properties(data)
+    properties, names = varying_properties(data.elements, data.space.ions.elements)
     teacher = _Teacher(data.space, settings.depth, n_threads, progress)
     fits, lessons = [], []
     for kept, held in _deal(data, settings.fm.n_models, settings.held_back_fraction, rng):
@@ -176,20 +174,11 @@ def _substitution(
     return cast("Substitution", fitted.model)
 
 
-def _properties(data: TrainingData) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return the properties that vary over the elements of the space, standardised, and their names."""
-    values = imputed(data.elements, data.space.ions.elements)[0]
-    varies = np.ptp(values, axis=0) > 0
-    values = values[:, varies]
-    names = tuple(name for name, kept in zip(data.elements.property_names, varies, strict=True) if kept)
-    return (values - values.mean(axis=0)) / values.std(axis=0), names
-
-
 Parts = tuple[dict[str, Candidates], dict[str, Candidates]]
 
 
 def _deal(data: TrainingData, n_parts: int, fraction: float, rng: np.random.Generator) -> list[Parts]:
-    """Return, for each of the parts held back, what is left to fit to and the part; parts overlap only if they must."""
+    """Return, for each of the parts held back, what is left to fit to and the part; no two parts overlap."""
     if n_parts * fraction > 1:
         raise ConfigError(f"train.stack: {n_parts} parts of {fraction:g} are more than all known compounds; lower held_back_fraction")
     dealt: list[Parts] = [({}, {}) for _ in range(n_parts)]
@@ -221,20 +210,16 @@ class _Teacher:
 
     def _lesson(self, first: tuple[Recommender, ...], around: Neighbourhood, name: str, kept: Candidates, held: Candidates) -> Lesson:
         keys = self.space.composition_keys
-        best = [
-            rank_class(
-                self.space,
-                name,
-                model.program(name),
-                self.depth,
-                excluded=np.unique(keys(name, kept)),
-                search_filter=search_filter(self.space, ElementFilter()),
-                n_threads=self.n_threads,
-                progress=self.progress,
-            ).ranked.candidates
-            for model in first
-        ]
-        candidates = distinct(self.space, name, best)
+        _, candidates = search_all(
+            first,
+            self.space,
+            name,
+            self.depth,
+            excluded=np.unique(keys(name, kept)),
+            search_filter=search_filter(self.space, ElementFilter()),
+            n_threads=self.n_threads,
+            progress=self.progress,
+        )
         return _features(first, around, name, candidates), np.isin(keys(name, candidates), keys(name, held))
 
 

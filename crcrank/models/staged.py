@@ -49,10 +49,15 @@ class Stages:
         """Return the ``k`` best formulas of class ``name``; ``options`` are those of :func:`rank_class`."""
         if self.second is None:
             return rank_class(space, name, self.first[0].program(name), k, **options)
-        found = [rank_class(space, name, model.program(name), max(k, self.depth), **options) for model in self.first]
-        candidates = distinct(space, name, [item.ranked.candidates for item in found])
+        found, candidates = search_all(self.first, space, name, max(k, self.depth), **options)
         ranked = _ordered(space, name, candidates, self.second.scores(name, candidates), k)
         return replace(found[0], ranked=ranked, n_scored=sum(item.n_scored for item in found))
+
+
+def search_all(models: Sequence[Recommender], space: Space, name: str, depth: int, **options: Any) -> tuple[list[ClassRanking], Candidates]:
+    """Return the ``depth`` best of class ``name`` by each model, and the candidates of all of them, each formula once."""
+    found = [rank_class(space, name, model.program(name), depth, **options) for model in models]
+    return found, distinct(space, name, [item.ranked.candidates for item in found])
 
 
 def distinct(space: Space, name: str, lists: Sequence[Candidates]) -> Candidates:

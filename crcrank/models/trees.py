@@ -55,6 +55,11 @@ class Trees:
             raise ArtifactError(f"model: {what} are no trees over {n_features} features; train it again")
 
 
+def log_rate(log_odds: np.ndarray) -> np.ndarray:
+    """Return log(-log(1 - p)) of log-odds of ``p``, float64 (n,); where they are small the two are the same."""
+    return np.where(log_odds < -30, log_odds, np.log(np.logaddexp(0, np.maximum(log_odds, -30))))
+
+
 def grow_trees(rows: np.ndarray, labels: np.ndarray, settings: TreeSettings, seed: int, weights: np.ndarray | None = None) -> Trees:
     """Return trees whose sums are the log-odds that a row (n, n_features) has its label, bool (n,), set.
 
