@@ -25,8 +25,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from crcrank.config import NMFSettings, SVDSettings
 from crcrank.errors import ModelFitError
-from crcrank.models.contract import Arrays, parameter
+from crcrank.models.contract import Arrays, TrainingData, parameter
+from crcrank.models.tensor import check_rank
+from crcrank.progress import ProgressSink
 from crcrank.space.listed import ListedScores
 from crcrank.space.space import Candidates, Space
 
@@ -286,3 +289,29 @@ class FittedMatrices:
             rows, columns, left, right = (parameter(arrays, f"{part}.{name}", tuple(shape)) for part, shape in parts)
             factored[name] = FactoredMatrix(rows.astype(np.int64), columns.astype(np.int64), left, right)
         return cls(space, facts["matrix"], factored)
+
+
+def factor_classes(
+    data: TrainingData,
+    kind: str,
+    settings: SVDSettings | NMFSettings,
+    factor: Callable[[KnownMatrix, int], FactoredMatrix],
+    progress: ProgressSink,
+) -> FittedMatrices:
+    """Return the matrix of all known compositions of each class, factored by ``factor(matrix, n_factors)``.
+
+    Raises
+    ------
+    ModelFitError
+        If there are more factors than rows or columns.
+    """
+    progress.start("train", len(data.classes), "classes")
+    factored = {}
+    for name in data.classes:
+        known = data.known(name)
+        matrix = known_matrix(data.space, name, known, settings.matrix)
+        n_factors = settings.n_factors[known.cations.shape[1] - 1]
+        check_rank(name, f"{kind}.n_factors", n_factors, min(matrix.ones.shape), f"rows or columns ({settings.matrix})")
+        factored[name] = factor(matrix, n_factors)
+        progress.advance(1, name)
+    return FittedMatrices(data.space, settings.matrix, factored)

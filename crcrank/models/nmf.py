@@ -12,8 +12,7 @@ import numpy as np
 
 from crcrank.config import NMFSettings
 from crcrank.models.contract import Fitted, TrainingData
-from crcrank.models.matrices import FactoredMatrix, FittedMatrices, known_matrix
-from crcrank.models.tensor import check_rank
+from crcrank.models.matrices import FactoredMatrix, KnownMatrix, factor_classes
 from crcrank.progress import ProgressSink
 
 if TYPE_CHECKING:
@@ -34,17 +33,12 @@ def fit_nmf(
     ModelFitError
         If there are more factors than rows or columns.
     """
-    progress.start("train", len(data.classes), "classes")
-    factored = {}
-    for name in data.classes:
-        known = data.known(name)
-        matrix = known_matrix(data.space, name, known, settings.matrix)
-        n_factors = settings.n_factors[known.cations.shape[1] - 1]
-        check_rank(name, "nmf.n_factors", n_factors, min(matrix.ones.shape), f"rows or columns ({settings.matrix})")
+
+    def factor(matrix: KnownMatrix, n_factors: int) -> FactoredMatrix:
         left, right = factorise(matrix.ones, n_factors, settings.n_iterations, settings.l2, rng)
-        factored[name] = FactoredMatrix(matrix.rows, matrix.columns, left, right)
-        progress.advance(1, name)
-    return Fitted(FittedMatrices(data.space, settings.matrix, factored), n_epochs=settings.n_iterations)
+        return FactoredMatrix(matrix.rows, matrix.columns, left, right)
+
+    return Fitted(factor_classes(data, "nmf", settings, factor, progress), n_epochs=settings.n_iterations)
 
 
 def factorise(

@@ -10,8 +10,7 @@ import numpy as np
 
 from crcrank.config import SVDSettings
 from crcrank.models.contract import Fitted, TrainingData
-from crcrank.models.matrices import FactoredMatrix, FittedMatrices, KnownMatrix, known_matrix
-from crcrank.models.tensor import check_rank
+from crcrank.models.matrices import FactoredMatrix, KnownMatrix, factor_classes
 from crcrank.progress import ProgressSink
 
 
@@ -29,16 +28,7 @@ def fit_svd(
     ModelFitError
         If there are more factors than rows or columns.
     """
-    progress.start("train", len(data.classes), "classes")
-    factored = {}
-    for name in data.classes:
-        known = data.known(name)
-        matrix = known_matrix(data.space, name, known, settings.matrix)
-        n_factors = settings.n_factors[known.cations.shape[1] - 1]
-        check_rank(name, "svd.n_factors", n_factors, min(matrix.ones.shape), f"rows or columns ({settings.matrix})")
-        factored[name] = _truncated(matrix, n_factors)
-        progress.advance(1, name)
-    return Fitted(FittedMatrices(data.space, settings.matrix, factored))
+    return Fitted(factor_classes(data, "svd", settings, _truncated, progress))
 
 
 def _truncated(matrix: KnownMatrix, n_factors: int) -> FactoredMatrix:
