@@ -117,10 +117,7 @@ def test_scores_are_finite_and_of_every_class(kind):
 def test_the_same_seed_gives_the_same_model_on_any_number_of_threads(kind):
     again = fit(kind, n_threads=2).model
     for name, values in fitted(kind).arrays().items():
-        if kind == "nnmf":  # the last digits of its sums are not settled
-            np.testing.assert_allclose(values, again.arrays()[name], rtol=1e-3, atol=1e-5)
-        else:
-            np.testing.assert_array_equal(values, again.arrays()[name])
+        np.testing.assert_array_equal(values, again.arrays()[name])
 
 
 @every_model

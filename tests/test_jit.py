@@ -6,9 +6,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from crcrank.kernels.jit import remove_unused_folders
+from crcrank.kernels.jit import remove_unused_folders, set_apart
 
 _ROOT = Path(__file__).parent.parent
 _MONTHS = 100 * 24 * 3600
@@ -96,3 +97,10 @@ def test_compiled_kernels_are_kept_where_they_can_be(tmp_path, is_file):
     assert printed == ["False", "[0.0, 1.0, 2.0, 3.0]"]
     assert ("cannot be written (Not a directory): kernels are compiled anew in every run" in errors) == is_file
     assert is_file or list(cache.glob("crcrank/*/**/*.nbi"))
+
+
+def test_sums_are_gathered_apart_from_any_other_array():
+    arrays = [set_apart((3,), dtype) for dtype in (np.float32, np.float64) for _ in range(50)]
+    starts = np.sort([array.ctypes.data for array in arrays])
+    assert np.diff(starts).min() >= 512
+    assert all(array.shape == (3,) and array.flags.c_contiguous and not array.any() for array in arrays)

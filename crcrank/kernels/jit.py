@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
+import math
 import os
 import re
 import shutil
@@ -38,6 +39,8 @@ _SUM_FLAGS = {"contract", "reassoc", "nsz", "arcp"}
 COUNTED: dict[str, Any] = {"_nrt": True}
 _LEAN: dict[str, Any] = {"_nrt": False}
 INLINED: dict[str, Any] = {"_nrt": False, "forceinline": True}
+
+_APART_BYTES = 256  # more than the vectors of one round of a loop
 
 _lock = threading.RLock()
 _overloads: list[tuple[Callable[..., Any], Callable[..., Any], dict[str, Any]]] = []
@@ -165,3 +168,13 @@ def remove_unused_folders(root: Path, in_use: Path) -> None:
                     going = root / f"{folder.name[:20]}.{os.getpid()}"
                     folder.rename(going)  # at once: nobody finds half a cache
                     shutil.rmtree(going)
+
+
+def set_apart(shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
+    """Return zeros that lie apart from any other array in memory.
+
+    Where what a vectorised loop writes starts within a few vectors of what it reads, it goes one number after the other, and its
+    sums round in another way. What kernels gather sums in is made here, so that they do not depend on where arrays happen to lie.
+    """
+    n, room = math.prod(shape), _APART_BYTES // np.dtype(dtype).itemsize
+    return np.zeros(n + 2 * room, dtype)[room : room + n].reshape(shape)

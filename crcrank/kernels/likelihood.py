@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crcrank.kernels.jit import kernel, sum_kernel
+from crcrank.kernels.jit import kernel, set_apart, sum_kernel
 from crcrank.kernels.pairwise import fill_context, fill_pair, fill_slot, matrix
 
 
@@ -48,17 +48,17 @@ def sum_workspace(n_slots: int, largest: int, n_factors: int, dtype: type = np.f
     """Return scratch for blocks of ``n_slots`` slots with at most ``largest`` cations each."""
     n, width = n_slots, largest
     return SumWorkspace(
-        np.empty(n_factors, dtype),
-        np.empty((n, width, n_factors), dtype),
-        np.empty((n, width), dtype),
-        np.empty((width, width), dtype),
-        np.empty((n, n, width * width), dtype),
-        np.empty((n, n, width * width), dtype),
-        np.empty((n, width), dtype),
-        np.empty((n, width, n_factors), dtype),
-        np.empty(n_factors, dtype),
-        np.empty((6, width * max(width, n_factors)), dtype),
-        np.empty((6, width), dtype),
+        set_apart((n_factors,), dtype),
+        set_apart((n, width, n_factors), dtype),
+        set_apart((n, width), dtype),
+        set_apart((width, width), dtype),
+        set_apart((n, n, width * width), dtype),
+        set_apart((n, n, width * width), dtype),
+        set_apart((n, width), dtype),
+        set_apart((n, width, n_factors), dtype),
+        set_apart((n_factors,), dtype),
+        set_apart((6, width * max(width, n_factors)), dtype),
+        set_apart((6, width), dtype),
     )
 
 

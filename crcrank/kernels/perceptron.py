@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crcrank.kernels.jit import kernel, sum_kernel
+from crcrank.kernels.jit import kernel, set_apart, sum_kernel
 
 # A larger product of matrices would make OpenBLAS start threads of its own beside those of the caller.
 LARGEST_PRODUCT = 1 << 18
@@ -77,12 +77,12 @@ def perceptron_workspace(program: PerceptronProgram) -> PerceptronWorkspace:
     n_multiplied, n_layers, dtype = program.multiplied.shape[1], len(program.hidden) + 1, program.row.dtype
     n = max(1, LARGEST_PRODUCT // (n_hidden * max(3 * n_concatenated, 3 * n_multiplied, n_hidden)))
     return PerceptronWorkspace(
-        np.empty((3, n, n_concatenated + n_multiplied), dtype),
-        np.empty((n, 3, n_concatenated), dtype),
-        np.empty((n, 3, n_multiplied), dtype),
-        np.empty((n_layers, n, n_hidden), dtype),
-        np.empty((n, n_hidden), dtype),
-        np.empty((n, n_hidden), dtype),
+        set_apart((3, n, n_concatenated + n_multiplied), dtype),
+        set_apart((n, 3, n_concatenated), dtype),
+        set_apart((n, 3, n_multiplied), dtype),
+        set_apart((n_layers, n, n_hidden), dtype),
+        set_apart((n, n_hidden), dtype),
+        set_apart((n, n_hidden), dtype),
     )
 
 
