@@ -255,13 +255,23 @@ class RunSettings(_Section):
     classes: tuple[str, ...]
 
 
+# Models that cannot search a class, and what searches for them in a study unless it says otherwise.
+_FIRST_STAGES = {"forest": "fm"}
+
+
 class VariantSettings(_Section):
     """A model of a study with settings of its own, which override those of its section of ``[train]`` key by key."""
 
     name: str = Field(min_length=1)
     model: str
+    first: str = ""
     learn: Literal["each", "together"] | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def first_stage(self) -> str:
+        """Kind of model that searches for this one to order anew what it finds; none if this one searches itself."""
+        return self.first or _FIRST_STAGES.get(self.model, "")
 
 
 class StudySettings(_Section):
@@ -484,6 +494,8 @@ def _check_study(where: Path, settings: Settings) -> None:
     names = [variant.name for variant in variants]
     for variant in variants:
         with_variant(settings, variant, f"{where}: study.variants")
+        if variant.first:
+            with_model(settings, variant.first, f"{where}: study.variants: {variant.name}: first {variant.first!r}")
     wrong = {
         "two variants have the same name": len(set(names)) < len(names),
         f"baseline {study.baseline!r} is none of the variants {', '.join(names)}": study.baseline not in {"", *names},

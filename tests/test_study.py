@@ -13,7 +13,7 @@ import tiny
 
 from crcrank.artifacts.store import hold_output, read_artifact
 from crcrank.cli.main import main
-from crcrank.config import load_config, packaged_config_dir
+from crcrank.config import VariantSettings, load_config, packaged_config_dir
 from crcrank.errors import ConfigError, InputDataError, ModelFitError, OutputHeldError
 from crcrank.models import training
 from crcrank.models.registry import RECOMMENDERS
@@ -204,6 +204,48 @@ def test_a_cell_gives_the_hits_of_the_six_stages(world, done):
     chain = {row["k"]: row["n_hits"] for row in read_artifact(done / "chain" / "validation.parquet", "validation").table.to_pylist()}
     (cell,) = (item for name, item in cells(done).items() if "-fm-" in name and "seed_1" in name)
     assert {row["k"]: row["n_hits"] for row in cell.table.to_pylist()} == chain
+
+
+def test_a_model_that_cannot_search_orders_anew_what_another_finds(world, settings, tmp_path, monkeypatch):
+    models = []
+
+    def fit_model(*arguments, **options):
+        models.append(train_module.fit_model(*arguments, **options))
+        return models[-1]
+
+    monkeypatch.setattr(cells_module, "fit_model", fit_model)
+    depth = 12
+    settings = with_study(settings, models=("forest",), seeds=(0,)).model_copy(
+        update={"rank": settings.rank.model_copy(update={"rerank_depth": depth})}
+    )
+    settings.train.forest.__dict__.update(n_trees=20, smallest_leaf=2)
+    summary = study(tmp_path / "out", settings)
+    machine, forest = (fitted.model for fitted in models)
+    assert machine.is_probabilistic
+    assert summary.hyperparameters["forest"]["first"] == "fm"
+    known, holdout = (set(formulas_in(world.with_name(f"{name}.csv"), tmp_path)) for name in ("known", "holdout"))
+    space, _ = load_space(settings)
+    item = space.classes["ternary"]
+    candidates = space.decode("ternary", np.arange(item.first_id, item.first_id + item.n_candidates))
+    formulas = candidate_columns(space, "ternary", candidates)["formula"]
+    found, anew = {}, {}
+    for formula, score, second in zip(
+        formulas, machine.scores("ternary", candidates).tolist(), forest.scores("ternary", candidates).tolist(), strict=True
+    ):
+        if formula not in known:
+            found[formula], anew[formula] = max(score, found.get(formula, -np.inf)), second
+    best = sorted(found, key=lambda formula: -found[formula])[:depth]
+    expected = [naive_study.hits_in_ranking({name: anew[name] for name in best}, set(), holdout, k) for k in (5, 10)]
+    assert [row["n_hits"] for row in summary.results] == expected
+
+
+def test_another_first_stage_is_another_cell(settings, tmp_path):
+    def cells_with(first):
+        variant = VariantSettings(name="v", model="forest", first=first)
+        return set(plan_study(tmp_path, settings=with_study(settings, models=(), variants=(variant,))).cells)
+
+    assert cells_with("") == cells_with("fm")
+    assert not cells_with("fm") & cells_with("substitution")
 
 
 def test_classes_learned_together_are_one_cell(settings, fits, tmp_path):
@@ -423,6 +465,7 @@ def test_settings_without_a_study(settings, tmp_path):
         ("n_factors = 2", "l2 = { ions = 2 }", r"settings\.l2\.ions: unknown key; did you mean 'ion'"),
         ("n_factors = 2", "n_factors = -2", r"settings\.n_factors: .*greater than or equal to 0, found -2"),
         ('model = "fm"', 'modle = "fm"', r"study\.variants\.0\.modle: unknown key; did you mean 'model'"),
+        ("settings = { n_factors = 2 }", 'first = "fmm"', "study.variants: v: first 'fmm': no such model; did you mean 'fm'"),
         ("seeds = [0, 1]", "seeds = []", r"study\.seeds: .*at least 1 item"),
         ("seeds = [0, 1]", "fractions = [0.0]", r"study\.fractions\.0: .*greater than 0, found 0"),
         ("seeds = [0, 1]", 'baseline = "svd"', "study: baseline 'svd' is none of the variants fm, v"),
@@ -463,9 +506,9 @@ def test_a_packaged_study_has_lists_a_name_and_cells(path):
     assert f"`{path.name}`" in (path.parent / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_study_of_models_has_all_of_them():
-    study_settings = load_config(packaged_config_dir() / "studies" / "models.toml").study
-    assert sorted(variant.model for variant in study_settings.all_variants()) == sorted(RECOMMENDERS)
+def test_the_studies_of_models_have_all_of_them():
+    studies = [load_config(packaged_config_dir() / "studies" / f"{name}.toml").study for name in ("models", "nnmf")]
+    assert {variant.model for item in studies for variant in item.all_variants()} == set(RECOMMENDERS)
 
 
 # ---- the command ----

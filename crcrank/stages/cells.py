@@ -14,7 +14,7 @@ import numpy as np
 from crcrank.artifacts.schemas import SCHEMAS
 from crcrank.artifacts.store import digest_of
 from crcrank.chem.ions import IonTable
-from crcrank.config import Settings, VariantSettings, with_variant
+from crcrank.config import Settings, VariantSettings, with_model, with_variant
 from crcrank.errors import ConfigError, InputDataError
 from crcrank.evaluation.curves import discovery_curve
 from crcrank.evaluation.metrics import hit_table
@@ -25,7 +25,7 @@ from crcrank.models.staged import Stages
 from crcrank.progress import ProgressSink
 from crcrank.ranking.filters import ElementFilter, search_filter
 from crcrank.space.placement import Placer
-from crcrank.space.space import Compositions, Space
+from crcrank.space.space import Candidates, Compositions, Space
 from crcrank.stages.common import candidate_columns
 from crcrank.stages.train import fit_model, known_candidates
 
@@ -47,6 +47,8 @@ class Arm:
         The settings with its model to train.
     learn
         ``each`` or ``together``.
+    first
+        The settings with the model that searches for it to order anew what it finds; None if it searches itself.
     """
 
     name: str
@@ -54,12 +56,23 @@ class Arm:
     prior_components: int | None
     settings: Settings
     learn: str
+    first: Settings | None = None
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
         """The settings of its model."""
-        train = self.settings.train
-        return dict(getattr(train, train.model).model_dump(mode="json"))
+        return _hyperparameters(self.settings)
+
+    @property
+    def first_stage(self) -> dict[str, Any] | None:
+        """Kind and settings of the model that searches for it, if there is one, and how many of its best are ordered anew."""
+        if self.first is None:
+            return None
+        return {"model": self.first.train.model, "depth": self.first.rank.rerank_depth, "settings": _hyperparameters(self.first)}
+
+
+def _hyperparameters(settings: Settings) -> dict[str, Any]:
+    return dict(getattr(settings.train, settings.train.model).model_dump(mode="json"))
 
 
 @dataclass(frozen=True)
@@ -95,6 +108,7 @@ class Cell:
             "model": settings.train.model,
             "validation_fraction": settings.train.validation_fraction,
             "settings": self.arm.hyperparameters,
+            "first_stage": self.arm.first_stage,
             "seed": self.seed,
         }
 
@@ -116,14 +130,15 @@ def arms(settings: Settings) -> list[Arm]:
 def _arms_of(settings: Settings, variant: VariantSettings) -> Iterator[Arm]:
     study, own = settings.study, with_variant(settings, variant)
     learn, model = variant.learn or study.learn, own.train.model
+    first = with_model(settings, variant.first_stage) if variant.first_stage else None
     if not study.prior_components or "prior_components" not in type(getattr(own.train, model)).model_fields:
-        yield Arm(variant.name, variant.name, None, own, learn)
+        yield Arm(variant.name, variant.name, None, own, learn, first)
         return
     for n in study.prior_components:
         section = getattr(own.train, model).model_copy(update={"prior_components": n})
         train = own.train.model_copy(update={model: section})
         prior = "no prior" if n == 0 else "1 component" if n == 1 else f"{n} components"
-        yield Arm(f"{variant.name}, {prior}", variant.name, n, own.model_copy(update={"train": train}), learn)
+        yield Arm(f"{variant.name}, {prior}", variant.name, n, own.model_copy(update={"train": train}), learn, first)
 
 
 def grid(settings: Settings, classes: Sequence[str]) -> list[Cell]:
@@ -230,16 +245,26 @@ class Bench:
         start = time.perf_counter()
         ids = {name: self.real[name].candidate_id[splits[name].trained] for name in cell.learned}
         known = known_candidates(self.space, ids, cell.name)
-        fitted = fit_model(self.space, known, settings=cell.arm.settings, seed=cell.seed, n_threads=self.n_threads, progress=progress)
+        stages = self._fitted(cell, known, progress)
         facts = {"n_known_fitted": sum(map(len, known.values())), "fit_seconds": round(time.perf_counter() - start, 3)}
-        model = _with_classes(fitted.model, cell)
         rows = [
             facts | row
             for name in cell.ranked
             for counted in cell.arm.settings.study.counted
-            for row in self._rows(cell, name, counted, model, splits[name], progress)
+            for row in self._rows(cell, name, counted, stages, splits[name], progress)
         ]
         return {column: [row[column] for row in rows] for column in SCHEMAS["study_cell"].names}
+
+    def _fitted(self, cell: Cell, known: Mapping[str, Candidates], progress: ProgressSink) -> Stages:
+        """Return what ranks, fitted to known candidates of the learned classes."""
+
+        def fitted(settings: Settings) -> Recommender:
+            return fit_model(self.space, known, settings=settings, seed=cell.seed, n_threads=self.n_threads, progress=progress).model
+
+        arm = cell.arm
+        if arm.first is None:
+            return Stages.of(_with_classes(fitted(arm.settings), cell), None, arm.settings.rank.rerank_depth)
+        return Stages.of(fitted(arm.first), fitted(arm.settings), arm.first.rank.rerank_depth)
 
     def _split(self, cell: Cell, name: str) -> Split:
         study, listed = cell.arm.settings.study, self.real[name].listed
@@ -249,7 +274,7 @@ class Bench:
             raise InputDataError(f"{cell.name}: the lists leave no {name} composition to look for")
         return split
 
-    def _rows(self, cell: Cell, name: str, counted: str, model: Recommender, split: Split, progress: ProgressSink) -> list[dict[str, Any]]:
+    def _rows(self, cell: Cell, name: str, counted: str, stages: Stages, split: Split, progress: ProgressSink) -> list[dict[str, Any]]:
         """Rank a class and count at each k; nothing where there is nothing to look for."""
         real, space, cutoffs = self.real[name], self.space, cell.arm.settings.study.k
         if counted == "all":
@@ -257,7 +282,7 @@ class Bench:
         if not len(split.targets):
             return []
         start = time.perf_counter()
-        found = Stages.of(model, None, cell.arm.settings.rank.rerank_depth).rank(
+        found = stages.rank(
             space,
             name,
             max(cutoffs),

@@ -200,7 +200,8 @@ class _Work:
         found: dict[str, dict[str, Any]] = {}
         for arm in self.arms:
             varied = {} if arm.prior_components is None else {"prior_components": list(self._settings.study.prior_components)}
-            found[arm.variant] = {"model": arm.settings.train.model, "learn": arm.learn, **arm.hyperparameters, **varied}
+            first = {} if arm.first is None else {"first": arm.first.train.model}
+            found[arm.variant] = {"model": arm.settings.train.model, **first, "learn": arm.learn, **arm.hyperparameters, **varied}
         return found
 
 
