@@ -128,13 +128,21 @@ class _Search:
         promise = self._form.promise(self._program, self._blocks)
         order = self._allowed[np.argsort(-promise[self._allowed], kind="stable")]
         anions, first = np.unique(self._blocks.anion[order], return_index=True)
-        for anion in anions[np.argsort(first)]:
+        for anion, program in self._programs(pool, anions[np.argsort(first)]):
             own = order[self._blocks.anion[order] == anion]
-            program = self._form.at_anion(self._program, self._blocks, int(anion))
             if len(self._bounds):
                 deque(pool.map(partial(self._bound, program), self._pieces(own, 0)), maxlen=0)
                 own = own[np.argsort(-self._bounds[own], kind="stable")]
             yield from pool.map(partial(self._search, program), self._pieces(own, 1))
+
+    def _programs(self, pool: ThreadPoolExecutor, anions: np.ndarray) -> Iterator[tuple[int, Any]]:
+        """Yield each anion with its program, which is made while the one before is searched."""
+        at_anion = partial(self._form.at_anion, self._program, self._blocks)
+        programs = deque([pool.submit(at_anion, int(anions[0]))] if len(anions) else [])
+        for i, anion in enumerate(anions):
+            program = programs.popleft().result()
+            programs.extend(pool.submit(at_anion, int(following)) for following in anions[i + 1 : i + 2])
+            yield int(anion), program
 
     def _pieces(self, order: np.ndarray, weight: float) -> list[np.ndarray]:
         """Cut blocks into pieces of about equal work."""

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from crcrank.artifacts.store import replacing
+from crcrank.chem.formula import ELECTRONEGATIVITY_ORDER
 from crcrank.chem.ions import IonTable, read_ion_table
 from crcrank.config import Settings, check_class
 from crcrank.errors import ConfigError, OutputError
@@ -68,15 +69,19 @@ def candidate_columns(space: Space, name: str, candidates: Candidates) -> dict[s
     Returns
     -------
     dict
-        ``formula``, ``elements`` and ``amounts`` (both in alphabetical order of the elements), ``ions`` and ``coefficients``.
+        ``formula``, ``pretty_formula``, ``elements`` and ``amounts`` (both in alphabetical order of the elements), ``ions`` and
+        ``coefficients``.
     """
     elements, amounts = space.composition_arrays(name, candidates)
     ions, coefficients = space.ions_of(name, candidates)
     symbols = [
         [space.ions.elements[i] for i, n in zip(*row, strict=True) if n] for row in zip(elements.tolist(), amounts.tolist(), strict=True)
     ]
+    rank = [ELECTRONEGATIVITY_ORDER.index(symbol) for symbol in space.ions.elements] + [len(ELECTRONEGATIVITY_ORDER)]
+    order = np.argsort(np.array(rank)[elements], axis=1, kind="stable")
     return {
         "formula": _formulas(space, elements, amounts),
+        "pretty_formula": _formulas(space, np.take_along_axis(elements, order, axis=1), np.take_along_axis(amounts, order, axis=1)),
         "elements": symbols,
         "amounts": [[n for n in row if n] for row in amounts.tolist()],
         "ions": ions,
@@ -85,7 +90,7 @@ def candidate_columns(space: Space, name: str, candidates: Candidates) -> dict[s
 
 
 def _formulas(space: Space, elements: np.ndarray, amounts: np.ndarray) -> list[str]:
-    """Join each row; candidates have sorted, different elements and amounts without a common divisor already."""
+    """Join each row; the elements of a candidate are different ones, and its amounts have no common divisor."""
     largest = int(amounts.max(initial=1))
     parts = [["", symbol, *(f"{symbol}{n}" for n in range(2, largest + 1))] for symbol in (*space.ions.elements, "")]
     return ["".join(row) for row in np.array(parts, object)[elements, amounts].tolist()]

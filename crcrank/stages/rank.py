@@ -17,7 +17,6 @@ import pyarrow as pa
 from crcrank.artifacts.schemas import SCHEMAS
 from crcrank.artifacts.store import Provenance, check_space, hold_output, read_artifact, read_metadata, write_artifact
 from crcrank.chem.elements import read_element_table
-from crcrank.chem.formula import pretty_formula
 from crcrank.chem.ions import IonTable
 from crcrank.config import RankSettings, Settings
 from crcrank.errors import ConfigError
@@ -280,11 +279,10 @@ class _Ranker:
 
     def _rows(self, name: str, ranked: Ranked) -> pa.Table:
         columns = candidate_columns(self.space, name, ranked.candidates)
-        elements, amounts = columns["elements"], columns["amounts"]
+        elements = columns["elements"]
         columns |= {
             "composition_class": [name] * len(ranked),
             "rank": np.arange(1, len(ranked) + 1),
-            "pretty_formula": [pretty_formula(*pair) for pair in zip(elements, amounts, strict=True)],
             "score": ranked.scores,
             "probability": probability(ranked.scores) if self.stages.scorer.is_probabilistic else [None] * len(ranked),
             "chemical_system": ["-".join(symbols) for symbols in elements],
