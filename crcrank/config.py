@@ -21,6 +21,7 @@ from crcrank.errors import ConfigError
 _PATH_KEYS = (
     ("space", "ions"),
     ("space", "elements"),
+    ("space", "cautions"),
     ("run", "known"),
     ("run", "holdout"),
     ("study", "known"),
@@ -50,6 +51,7 @@ class SpaceSettings(_Section):
 
     ions: Path
     elements: Path
+    cautions: Path
     classes: dict[str, ClassSettings] = Field(min_length=1)
 
 
@@ -237,6 +239,8 @@ class RankSettings(_Section):
     anions: tuple[str, ...]
     max_coefficient: int = Field(ge=0)
     exclude_radioactive: bool
+    one_per_family: bool
+    max_per_system: int = Field(ge=0)
     exhaustive: bool
     rerank_depth: int = Field(ge=1)
 

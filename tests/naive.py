@@ -7,6 +7,7 @@ coefficient), so that it has no order.
 import itertools
 import math
 from collections import Counter
+from fractions import Fraction
 
 import numpy as np
 
@@ -67,6 +68,45 @@ def ranking(scored, excluded, k):
         if name not in excluded and name not in best:
             best[name] = (candidate_id, score)
     return list(best.values())[:k]
+
+
+def limited(rows, one_per_family, max_per_system, alike):
+    """Go down ranked (candidate, anything) rows and keep what is no look-alike of a kept one and whose chemical system is not full."""
+    kept, families, systems = [], set(), Counter()
+    for one, about in rows:
+        parts = tuple(
+            sorted(("alike" if one_per_family and symbol in alike else symbol, n) for symbol, n in zip(*composition(one), strict=True))
+        )
+        system = tuple(symbol for symbol, _ in parts)
+        if (one_per_family and parts in families) or (max_per_system and systems[system] == max_per_system):
+            continue
+        families.add(parts)
+        systems[system] += 1
+        kept.append(about)
+    return kept
+
+
+def tie_line(composition, known):
+    """Return each two known compositions (dicts) that a composition lies between, after their mean square distance from it."""
+
+    def fractions(one):
+        total = sum(one.values())
+        return {symbol: Fraction(n, total) for symbol, n in one.items()}
+
+    target, found = fractions(composition), []
+    for first, second in itertools.combinations(known, 2):
+        a, b = fractions(first), fractions(second)
+        symbols = sorted({*a, *b, *target})
+        moved = [symbol for symbol in symbols if a.get(symbol, 0) != b.get(symbol, 0)]
+        shares = {(target.get(symbol, 0) - b.get(symbol, 0)) / (a.get(symbol, 0) - b.get(symbol, 0)) for symbol in moved}
+        still = all(target.get(symbol, 0) == a.get(symbol, 0) for symbol in symbols if symbol not in moved)
+        if len(shares) == 1 and still and 0 < (share := shares.pop()) < 1:
+            spread = sum(
+                part * sum((one.get(symbol, 0) - target.get(symbol, 0)) ** 2 for symbol in symbols)
+                for part, one in ((share, a), (1 - share, b))
+            )
+            found.append((spread, first, second))
+    return found
 
 
 def fm_features(candidate, components, groups):

@@ -188,10 +188,19 @@ def test_a_ranking_without_a_file_is_a_table(config, capsys):
 
 @pytest.mark.parametrize(("probability", "shown"), [(0.99951, ">0.999"), (0.9321, "0.932"), (1.2e-5, "0.000")])
 def test_probabilities_have_three_decimals(probability, shown):
-    row = {"rank": 1, "pretty_formula": "NaCl", "ions": ["Na1+", "Cl1-"], "score": 1.0, "radioactive": False, "probability": probability}
+    row = {
+        "rank": 1,
+        "pretty_formula": "NaCl",
+        "ions": ["Na1+", "Cl1-"],
+        "score": 1.0,
+        "radioactive": False,
+        "probability": probability,
+        "nearest_known": "FNa",
+    }
     stream = io.StringIO()
     show_best({"binary": [row]}, stream)
     assert f" {shown} " in stream.getvalue()
+    assert " NaF " in stream.getvalue()
 
 
 def test_log_lines_have_thousands_separators(tmp_path, capsys):

@@ -41,6 +41,14 @@ def test_the_ion_table_is_what_its_script_writes(tmp_path):
     assert run_script("make_ions", tmp_path / "ions.csv") == (ROOT / "configs" / "ions.csv").read_text(encoding="utf-8")
 
 
+def test_the_table_of_cautions_is_what_its_script_writes(tmp_path):
+    pytest.importorskip("smact", reason="the abundances are from SMACT's data (install the extra 'test')")
+    found = {package: installed(package) for package in load_script("make_cautions").MADE_WITH}
+    if found != load_script("make_cautions").MADE_WITH:
+        pytest.skip(f"the table was made with another SMACT than {found}")
+    assert run_script("make_cautions", tmp_path / "cautions.csv") == (ROOT / "configs" / "cautions.csv").read_text(encoding="utf-8")
+
+
 def test_the_element_table_is_what_its_script_writes(tmp_path):
     pytest.importorskip("smact", reason="the element table is made from SMACT's data too (install the extra 'test')")
     made_with = load_script("make_elements").MADE_WITH

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import tiny
 from naive_metrics import hit_row
 
 from crcrank.artifacts.store import read_artifact, write_artifact
-from crcrank.chem.formula import parse_formula
+from crcrank.chem.formula import format_formula, parse_formula
 from crcrank.config import load_config
 from crcrank.errors import ArtifactError, ConfigError, InputDataError, OutputError, OutputHeldError
 from crcrank.stages import run as run_stage
@@ -196,11 +197,49 @@ def test_filters(done, settings):
     assert formulas(exclude_radioactive=True) == kept(lambda _, row: not row["radioactive"])
 
 
+def test_at_most_so_many_of_a_chemical_system(done, settings):
+    everything = rank(done, with_rank(settings, k=1000)).table.to_pylist()
+    kept = [row for i, row in enumerate(everything) if sum(row["chemical_system"] == r["chemical_system"] for r in everything[:i]) < 2]
+    summary = rank(done, with_rank(settings, k=10, max_per_system=2))
+    assert [row["formula"] for row in summary.table.to_pylist()] == [row["formula"] for row in kept[:10]]
+    assert "filters: at most 2 of a chemical system" in summary.notes
+
+
+def test_a_ranking_says_what_is_known_around(done, settings):
+    """Each row against its own words: the ions swapped give a known formula, the mixture has the formula's elements."""
+    known = {row["formula"]: row for row in rows(done / "known.parquet", "known")}
+    systems = Counter("-".join(row["elements"]) for row in known.values())
+    listed = rank(done, with_rank(settings, k=1000)).table.to_pylist()
+    for row in listed:
+        assert row["n_known_in_system"] == systems[row["chemical_system"]]
+        assert (row["nearest_known"] is None) == (row["substitution"] is None) == (row["n_one_ion_away"] == 0)
+        if row["nearest_known"]:
+            old, new = row["substitution"].split(" -> ")
+            swapped = [(old if label == new else label)[:-2] for label in row["ions"]]
+            assert format_formula(swapped, row["coefficients"]) == row["nearest_known"]
+            assert row["nearest_known"] in known
+        if row["mixture"]:
+            texts = [part.split(" ")[-1] for part in row["mixture"].split(" + ")]
+            assert len(texts) == 2
+            assert {parse_formula(text).formula for text in texts} <= set(known)
+    assert any(row["nearest_known"] for row in listed)
+    assert any(row["n_known_in_system"] for row in listed)
+    assert any(row["mixture"] for row in listed)
+    assert {row["family"] for row in listed} == {None}
+
+
+def test_without_a_known_list_nothing_is_said_of_what_is_known(done, settings):
+    row = rank(done, settings, known=False).table.to_pylist()[0]
+    columns = ("nearest_known", "substitution", "n_one_ion_away", "n_known_in_system", "mixture")
+    assert [row[column] for column in columns] == [None] * 5
+    assert row["toxic"] == row["scarce"] == []
+
+
 def test_filters_are_said_in_words(done, settings):
     summary = rank(done, with_rank(settings, require=("Na",), anions=("S", "O"), exclude_radioactive=True), k=1)
     assert "filters: require Na; anion S or O; no radioactive elements" in summary.notes
-    words = filters_in_words({"allow": ["Ba", "Ti", "O"], "exclude": ["U"], "max_coefficient": 4})
-    assert words == "only Ba, Ti and O; no U; coefficients up to 4"
+    words = filters_in_words({"allow": ["Ba", "Ti", "O"], "exclude": ["U"], "max_coefficient": 4, "one_per_family": True})
+    assert words == "only Ba, Ti and O; no U; coefficients up to 4; one of a family of lanthanide look-alikes"
 
 
 def test_fewer_formulas_than_k_are_all_listed_and_said(config, done, settings):

@@ -73,6 +73,15 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("chemical_system", _text),
             ("radioactive", pa.bool_()),
             ("candidate_id", pa.int64()),
+            ("nearest_known", _text),
+            ("substitution", _text),
+            ("n_one_ion_away", pa.int64()),
+            ("n_known_in_system", pa.int64()),
+            ("mixture", _text),
+            ("family", _text),
+            ("unusual_ions", _texts),
+            ("scarce", _texts),
+            ("toxic", _texts),
         ]
     ),
     "validation": pa.schema(

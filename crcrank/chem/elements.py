@@ -175,7 +175,7 @@ def read_element_table(path: Path) -> ElementTable:
         if symbol in radioactive:
             raise ConfigError(f"{row.where}: expected every element once, found {symbol} again")
         radioactive[symbol] = _truth(row)
-    values = np.array([[_number(row, name) for name in names] for row in rows])
+    values = np.array([[read_number(row, name) for name in names] for row in rows])
     return ElementTable(tuple(radioactive), names, values, frozenset(symbol for symbol, is_one in radioactive.items() if is_one))
 
 
@@ -186,7 +186,14 @@ def _truth(row: Row) -> bool:
     return _TRUTH[text]
 
 
-def _number(row: Row, name: str) -> float:
+def read_number(row: Row, name: str) -> float:
+    """Return the number in a cell, NaN for an empty one.
+
+    Raises
+    ------
+    ConfigError
+        The cell holds something else.
+    """
     text = row.cells[name]
     if not text:
         return math.nan

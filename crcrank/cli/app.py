@@ -256,6 +256,12 @@ def _rank(
         int | None, typer.Option(metavar="N", parser=whole_number(1), help="Largest coefficient; that of the class if left out.")
     ] = None,
     exclude_radioactive: Annotated[bool, typer.Option("--exclude-radioactive", help="No elements without a stable isotope.")] = False,
+    one_per_family: Annotated[
+        bool, typer.Option("--one-per-family", help="Of formulas that differ in their lanthanides alone, only the best.")
+    ] = False,
+    max_per_system: Annotated[
+        int | None, typer.Option(metavar="N", parser=whole_number(1), help="Most formulas of one chemical system; any number if left out.")
+    ] = None,
     exhaustive: Annotated[bool, typer.Option("--exhaustive", help="Score every candidate one by one; the result is the same.")] = False,
 ) -> None:
     """List the best unknown formulas.
@@ -268,14 +274,14 @@ def _rank(
     from crcrank.stages.rank import run_rank
 
     filters = {"require": require, "allow": allow, "exclude": exclude, "anions": anion, "max_coefficient": max_coefficient}
-    filters["rerank_depth"] = rerank_depth
-    switches = {"exclude_radioactive": exclude_radioactive or None, "exhaustive": exhaustive or None}
+    filters |= {"rerank_depth": rerank_depth, "max_per_system": max_per_system}
+    switches = {"exclude_radioactive": exclude_radioactive, "one_per_family": one_per_family, "exhaustive": exhaustive}
     with common.progress() as progress:
         summary = run_rank(
             model,
             plan,
             stdout_or_path(out, format),
-            settings=with_filters(common.settings(), filters | switches, system),
+            settings=with_filters(common.settings(), filters | {key: True for key, given in switches.items() if given}, system),
             known=known,
             rerank=rerank,
             classes=common.classes,

@@ -15,6 +15,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from crcrank.chem.formula import parse_formula
+
 _WIDTH_WITHOUT_TERMINAL = 110
 # People see tables of them, or log lines.
 _ONLY_AS_JSON = {"best", "hits", "classes", "stages", "rules", "results", "cells", "hyperparameters"}
@@ -141,11 +143,13 @@ def _best_table(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     table.add_column("ions", no_wrap=True, style="dim")
     table.add_column("score", justify="right", no_wrap=True)
     table.add_column("prob.", justify="right", no_wrap=True)
+    table.add_column("nearest known", no_wrap=True, style="dim")
     for row in rows:
         formula = Text(row["pretty_formula"])
         if row["radioactive"]:
             formula.append(" (radioactive)", style="red")
-        table.add_row(str(row["rank"]), formula, " ".join(row["ions"]), f"{row['score']:.3f}", _probability(row["probability"]))
+        nearest = parse_formula(row["nearest_known"]).pretty_formula if row["nearest_known"] else ""
+        table.add_row(str(row["rank"]), formula, " ".join(row["ions"]), f"{row['score']:.3f}", _probability(row["probability"]), nearest)
     return table
 
 

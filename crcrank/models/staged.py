@@ -10,8 +10,11 @@ import numpy as np
 
 from crcrank.models.contract import Recommender
 from crcrank.ranking.best import Ranked
+from crcrank.ranking.limits import NO_LIMITS, Limits
 from crcrank.ranking.search import ClassRanking, rank_class
 from crcrank.space.space import Candidates, Space
+
+_DEEPER = 4
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,21 @@ class Stages:
         """The model whose scores are listed."""
         return self.second or self.first[0]
 
-    def rank(self, space: Space, name: str, k: int, **options: Any) -> ClassRanking:
-        """Return the ``k`` best formulas of class ``name``; ``options`` are those of :func:`rank_class`."""
+    def rank(self, space: Space, name: str, k: int, *, limits: Limits = NO_LIMITS, **options: Any) -> ClassRanking:
+        """Return the ``k`` best formulas of class ``name``; ``options`` are those of :func:`rank_class`.
+
+        Where the limits leave fewer than ``k`` of what the second stage orders, it is given four times as many.
+        """
         if self.second is None:
-            return rank_class(space, name, self.first[0].program(name), k, **options)
-        found, candidates = search_all(self.first, space, name, max(k, self.depth), **options)
-        ranked = _ordered(space, name, candidates, self.second.scores(name, candidates), k)
-        return replace(found[0], ranked=ranked, n_scored=sum(item.n_scored for item in found))
+            return rank_class(space, name, self.first[0].program(name), k, limits=limits, **options)
+        depth, n_scored = max(k, self.depth), 0
+        while True:
+            found, candidates = search_all(self.first, space, name, depth, **options)
+            n_scored += sum(item.n_scored for item in found)
+            ranked = _ordered(space, name, candidates, self.second.scores(name, candidates), limits, k)
+            if len(ranked) == k or all(len(item.ranked) < depth for item in found):
+                return replace(found[0], ranked=ranked, n_scored=n_scored)
+            depth *= _DEEPER
 
 
 def search_all(models: Sequence[Recommender], space: Space, name: str, depth: int, **options: Any) -> tuple[list[ClassRanking], Candidates]:
@@ -68,8 +79,9 @@ def distinct(space: Space, name: str, lists: Sequence[Candidates]) -> Candidates
     return joined.take(np.sort(np.unique(space.composition_keys(name, joined), return_index=True)[1]))
 
 
-def _ordered(space: Space, name: str, candidates: Candidates, scores: np.ndarray, k: int) -> Ranked:
-    """Return the ``k`` best by score, float64 (n,), then by candidate_id."""
+def _ordered(space: Space, name: str, candidates: Candidates, scores: np.ndarray, limits: Limits, k: int) -> Ranked:
+    """Return the ``k`` best within the limits by score, float64 (n,), then by candidate_id."""
     ids = space.encode(name, candidates)
-    rows = np.lexsort((ids, -scores))[:k]
+    order = np.lexsort((ids, -scores))
+    rows = order[limits.kept(space, name, candidates.take(order))][:k]
     return Ranked(candidates.take(rows), ids[rows], scores[rows])

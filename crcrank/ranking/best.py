@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crcrank.ranking.limits import NO_LIMITS, Limits
 from crcrank.space.space import Candidates, Space
 
 
@@ -40,10 +41,12 @@ class BestFormulas:
         Formulas to keep.
     excluded
         Composition keys (:meth:`Space.composition_keys`) that are never listed, sorted, int64.
+    limits
+        How many formulas of a kind are kept. Families lie in systems, so that what is left out for a better one never comes back.
     """
 
-    def __init__(self, space: Space, name: str, k: int, excluded: np.ndarray) -> None:
-        self._space, self._name, self.k, self._excluded = space, name, k, excluded
+    def __init__(self, space: Space, name: str, k: int, excluded: np.ndarray, limits: Limits = NO_LIMITS) -> None:
+        self._space, self._name, self.k, self._excluded, self._limits = space, name, k, excluded, limits
         self._candidates = space.decode(name, np.empty(0, np.int64))
         self.keys = np.empty(0, np.int64)
         self._scores = np.empty(0, np.float64)
@@ -67,8 +70,8 @@ class BestFormulas:
         candidates = self._candidates.joined(candidates)
         scores, keys = np.concatenate([self._scores, scores]), np.concatenate([self.keys, keys])
         order = _ranking_order(candidates, scores)
-        first = np.sort(np.unique(keys[order], return_index=True)[1])[: self.k]
-        rows = order[first]
+        rows = order[np.sort(np.unique(keys[order], return_index=True)[1])]
+        rows = rows[self._limits.kept(self._space, self._name, candidates.take(rows))][: self.k]
         self._candidates, self._scores, self.keys = candidates.take(rows), scores[rows], keys[rows]
 
     def ranked(self) -> Ranked:

@@ -10,6 +10,7 @@ from crcrank.errors import ArtifactError
 from crcrank.progress import ProgressSink
 from crcrank.ranking.best import BestFormulas, Ranked
 from crcrank.ranking.filters import SearchFilter
+from crcrank.ranking.limits import Limits
 from crcrank.space.listed import ListedScores
 from crcrank.space.space import Candidates, Space
 
@@ -24,6 +25,7 @@ def rank_listed(
     *,
     excluded: np.ndarray,
     search_filter: SearchFilter,
+    limits: Limits,
     progress: ProgressSink,
 ) -> tuple[Ranked, int]:
     """Return the ``k`` best formulas of a class, and how many candidates were looked at.
@@ -38,7 +40,7 @@ def rank_listed(
     if not (np.isfinite(program.scores).all() and np.isfinite(program.rest)):
         raise ArtifactError(f"the model's scores for class {name!r} are not all finite: train it again")
     progress.start(f"rank {name}", space.classes[name].n_candidates, "candidates")
-    best = BestFormulas(space, name, k, excluded)
+    best = BestFormulas(space, name, k, excluded, limits)
     own = program.scores != program.rest
     rows = np.flatnonzero(own & search_filter.passes(space, name, program.candidates))
     best.offer(program.candidates.take(rows), program.scores[rows])

@@ -20,6 +20,7 @@ from crcrank.kernels.tile import Tile, new_tile
 from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.ranking.best import BestFormulas, Ranked
 from crcrank.ranking.filters import SearchFilter
+from crcrank.ranking.limits import NO_LIMITS, Limits
 from crcrank.ranking.listed import rank_listed
 from crcrank.ranking.shuffled import rank_shuffled
 from crcrank.space.listed import ListedScores
@@ -53,6 +54,7 @@ def rank_class(
     *,
     excluded: np.ndarray,
     search_filter: SearchFilter,
+    limits: Limits = NO_LIMITS,
     n_threads: int = 1,
     prune: bool = True,
     progress: ProgressSink | None = None,
@@ -65,6 +67,8 @@ def rank_class(
         The float64 scoring program; where it is searched for, float32 finds, float64 decides.
     excluded
         Composition keys that are not listed (the known formulas), sorted, int64.
+    limits
+        How many formulas of a kind are listed; others take the place of those left out.
     prune
         Skip what bounds exclude, where there are bounds; the result is the same without.
 
@@ -74,17 +78,18 @@ def rank_class(
         If the program holds numbers that are not finite, or too large for single precision.
     """
     progress = progress or SilentProgress()
+    options: Any = {"excluded": excluded, "search_filter": search_filter, "limits": limits, "progress": progress}
     if isinstance(program, ListedScores):
-        listed = rank_listed(space, name, program, k, excluded=excluded, search_filter=search_filter, progress=progress)
+        listed = rank_listed(space, name, program, k, **options)
         return ClassRanking(listed[0], space.classes[name].n_candidates, listed[1])
     if isinstance(program, ShuffledScores):
-        shuffled = rank_shuffled(space, name, program, k, excluded=excluded, search_filter=search_filter, progress=progress)
+        shuffled = rank_shuffled(space, name, program, k, **options)
         return ClassRanking(shuffled[0], space.classes[name].n_candidates, shuffled[1])
     if not all(np.isfinite(array).all() for array in program):
         raise ArtifactError(f"the model's parameters for class {name!r} are not all finite: train it again")
     if max(np.abs(array).max(initial=0.0) for array in program) > _LARGEST_PARAMETER:
         raise ArtifactError(f"the model's parameters for class {name!r} are beyond {_LARGEST_PARAMETER:g}: train it again")
-    search = _Search(space, name, program, BestFormulas(space, name, k, excluded), search_filter, prune)
+    search = _Search(space, name, program, BestFormulas(space, name, k, excluded, limits), search_filter, prune)
     progress = progress or SilentProgress()
     progress.start(f"rank {name}", space.classes[name].n_candidates, "candidates")
     with ThreadPoolExecutor(n_threads) as pool:

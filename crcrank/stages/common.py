@@ -49,6 +49,8 @@ def filters_in_words(filters: Mapping[str, Any]) -> str:
         "anions": lambda symbols: f"anion {_enumerated(symbols, 'or')}",
         "max_coefficient": "coefficients up to {}".format,
         "exclude_radioactive": lambda _: "no radioactive elements",
+        "one_per_family": lambda _: "one of a family of lanthanide look-alikes",
+        "max_per_system": "at most {} of a chemical system".format,
     }
     return "; ".join(words[name](value) for name, value in filters.items() if value)
 

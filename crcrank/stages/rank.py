@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from crcrank.artifacts.schemas import SCHEMAS
 from crcrank.artifacts.store import Provenance, check_space, hold_output, read_artifact, read_metadata, write_artifact
+from crcrank.chem.cautions import Cautions, read_cautions
 from crcrank.chem.elements import read_element_table
 from crcrank.chem.ions import IonTable
 from crcrank.config import RankSettings, Settings
@@ -27,10 +28,12 @@ from crcrank.models.staged import Stages
 from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.ranking.best import Ranked
 from crcrank.ranking.filters import ElementFilter, SearchFilter, search_filter
+from crcrank.ranking.limits import Limits
 from crcrank.space.placement import Placer
 from crcrank.space.space import Compositions, Space
 from crcrank.stages.common import candidate_columns, chosen_classes, filters_in_words, load_space, read_compositions
 from crcrank.stages.export import check_format, write_rows
+from crcrank.stages.novelty import Surroundings
 
 _log = logging.getLogger(__name__)
 N_SHOWN = 20
@@ -100,7 +103,14 @@ def rank_provenance(
 ) -> Provenance:
     """Return what shapes the rows of a ranking; ``known`` comes last among the inputs, if it is one."""
     config = settings.rank.model_dump(mode="json") | {"classes": None if classes is None else list(classes)}
-    inputs = [model, plan, settings.space.ions, settings.space.elements, *(path for path in (rerank, known) if path)]
+    inputs = [
+        model,
+        plan,
+        settings.space.ions,
+        settings.space.elements,
+        settings.space.cautions,
+        *(path for path in (rerank, known) if path),
+    ]
     return Provenance(config=config, inputs=inputs, space_digest=space.digest)
 
 
@@ -165,7 +175,10 @@ def run_rank(
             _check_k(space, chosen, k)
         radioactive = read_element_table(settings.space.elements).radioactive
         wanted = search_filter(space, element_filter(settings.rank, space, radioactive))
-        ranker = _Ranker(space, settings.rank, ions, compositions, stages, wanted, radioactive, n_threads, progress or SilentProgress())
+        cautions = read_cautions(settings.space.cautions)
+        ranker = _Ranker(
+            space, settings.rank, ions, compositions, stages, wanted, radioactive, cautions, n_threads, progress or SilentProgress()
+        )
         table, facts = ranker.rank_all(_classes_left(space, chosen, wanted))
         notes = tuple(_notes(settings.rank, known, chosen, facts))
         extra = {
@@ -196,7 +209,7 @@ def element_filter(rank: RankSettings, space: Space, radioactive: frozenset[str]
 
 def filters_in_use(rank: RankSettings) -> dict[str, Any]:
     """Return the conditions that leave formulas out of a ranking."""
-    keys = ("require", "allow", "exclude", "anions", "max_coefficient", "exclude_radioactive")
+    keys = ("require", "allow", "exclude", "anions", "max_coefficient", "exclude_radioactive", "one_per_family", "max_per_system")
     return {key: value for key, value in rank.model_dump(mode="json", include=set(keys)).items() if value}
 
 
@@ -237,6 +250,7 @@ class _Ranker:
     stages: Stages
     wanted: SearchFilter
     radioactive: frozenset[str]
+    cautions: Cautions
     n_threads: int
     progress: ProgressSink
 
@@ -244,9 +258,10 @@ class _Ranker:
         """Return the rows and facts of all classes."""
         rows, facts = [], {}
         placements = Placer(self.space, self.ions).places(self.known, names)
+        around = Surroundings(self.space, self.ions, self.known, placements, self.cautions)
         for name in names:
             ranked, facts[name] = self._rank_class(name, len(placements[name]))
-            rows.append(self._rows(name, ranked))
+            rows.append(self._rows(name, ranked, around))
         table = pa.concat_tables(rows)
         if not table.num_rows:
             raise ConfigError("rank: the filters leave no unknown formula in any class; nothing was written")
@@ -260,6 +275,7 @@ class _Ranker:
             self.rank.k,
             excluded=self.space.formula_keys(name, self.known),
             search_filter=self.wanted,
+            limits=Limits(self.rank.one_per_family, self.rank.max_per_system),
             n_threads=self.n_threads,
             prune=not self.rank.exhaustive,
             progress=self.progress,
@@ -277,8 +293,9 @@ class _Ranker:
         )
         return found.ranked, facts
 
-    def _rows(self, name: str, ranked: Ranked) -> pa.Table:
+    def _rows(self, name: str, ranked: Ranked, around: Surroundings) -> pa.Table:
         columns = candidate_columns(self.space, name, ranked.candidates)
+        columns |= around.columns(name, ranked.candidates, columns)
         elements = columns["elements"]
         columns |= {
             "composition_class": [name] * len(ranked),

@@ -1,0 +1,117 @@
+"""Candidates position by position, as numbers by which those that differ in one ion are found, and how alike ions are.
+
+A candidate is a set of positions, ions at coefficients. Sets are compared by the sum of random 64-bit codes of their members (Zobrist,
+Tech. Rep. 88, University of Wisconsin (1970)): leaving one member out is a subtraction, and two different sets among 10^6 agree
+by chance once in 10^7 such tables. Two ions are alike where known compounds have them in the same surroundings (data-mined ionic
+substitution: Hautier et al., Inorg. Chem. 50, 656 (2011), doi:10.1021/ic102031h).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from crcrank.space.space import Candidates, Space
+
+_CODES_SEED = 20181  # any number: features are the same for all
+_SHRINKAGE = 3.0  # surroundings that an ion is taken to have had alone, so that rare ions are not alike by chance
+
+
+def _codes(*shape: int, stream: int) -> np.ndarray:
+    return np.random.default_rng([_CODES_SEED, stream]).integers(0, 2**64, shape, dtype=np.uint64)
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Codes of ions (n_ions,), of ions, elements and charges at coefficients (..., M + 1), and of coefficients (M + 1,)."""
+
+    ion: np.ndarray
+    ion_amount: np.ndarray
+    element_amount: np.ndarray
+    role: np.ndarray
+    amount: np.ndarray
+
+    @classmethod
+    def of(cls, space: Space) -> Codes:
+        """Return codes for all that a space holds; they depend on its sizes alone."""
+        n_ions, n_elements = len(space.ions.labels), len(space.ions.elements)
+        m = 1 + max(item.composition_class.max_coefficient for item in space.classes.values())
+        shapes = ((n_ions,), (n_ions, m), (n_elements, m), (len(space.ions.group_charge) + int(space.ions.anion_charge.max()), m), (m,))
+        return cls(*(_codes(*shape, stream=i) for i, shape in enumerate(shapes)))
+
+
+class Positions:
+    """Candidates position by position, cations then the anion; all arrays have shape (n, n_positions)."""
+
+    def __init__(self, space: Space, name: str, candidates: Candidates, codes: Codes) -> None:
+        item, ions, n_cations = space.classes[name], space.ions, len(space.ions.cations)
+        rows, anions = item.block_stoichiometry[candidates.blocks], item.block_anion[candidates.blocks]
+        self.codes = codes
+        self.ions = np.column_stack([candidates.cations, n_cations + anions])
+        self.amounts = np.column_stack([item.stoichiometries.coefficients[rows], item.stoichiometries.anion_coefficient[rows]])
+        self.elements = np.concatenate([ions.cation_element, ions.anion_element])[self.ions]
+        self.roles = _roles(space)[self.ions]
+        self.charges = np.concatenate([np.repeat(ions.group_charge, ions.tables.size), -ions.anion_charge])[self.ions]
+
+    @cached_property
+    def ion_codes(self) -> np.ndarray:
+        """Code of each ion at its coefficient."""
+        return np.asarray(self.codes.ion_amount[self.ions, self.amounts])
+
+    @cached_property
+    def role_codes(self) -> np.ndarray:
+        """Code of each charge at its coefficient; their sum is that of the stoichiometry."""
+        return np.asarray(self.codes.role[self.roles, self.amounts])
+
+    @property
+    def anion_code(self) -> np.ndarray:
+        """Code of the anion, (n,)."""
+        return np.asarray(self.codes.ion[self.ions[:, -1]])
+
+    @property
+    def surroundings(self) -> np.ndarray:
+        """Code of all else than the ion, and of the place that it takes."""
+        return np.asarray(_without_each(self.ion_codes) + self.role_codes)
+
+    @property
+    def other_elements(self) -> np.ndarray:
+        """Code of all other elements at their amounts, and of the amount of the element left out."""
+        return np.asarray(_without_each(self.codes.element_amount[self.elements, self.amounts]) + self.codes.amount[self.amounts])
+
+    @property
+    def stoichiometry(self) -> np.ndarray:
+        """Code of the stoichiometry, (n,)."""
+        return _total(self.role_codes)
+
+
+def _roles(space: Space) -> np.ndarray:
+    """Return a number for each ion that is the same for ions that can take each other's place."""
+    n_groups = len(space.ions.group_charge)
+    return np.concatenate([np.repeat(np.arange(n_groups), space.ions.tables.size), n_groups + space.ions.anion_charge - 1])
+
+
+def _total(codes: np.ndarray) -> np.ndarray:
+    return np.asarray(codes.sum(axis=1, dtype=np.uint64))
+
+
+def _without_each(codes: np.ndarray) -> np.ndarray:
+    return np.asarray(_total(codes)[:, None] - codes)
+
+
+def shared_surroundings(known: Positions, n_ions: int) -> np.ndarray:
+    """Return in how many surroundings two ions both occur, float64 (n_ions, n_ions)."""
+    surroundings, column = np.unique(known.surroundings.ravel(), return_inverse=True)
+    occurs = csr_matrix((np.ones(column.size), (known.ions.ravel(), column.ravel())), (n_ions, len(surroundings)))
+    occurs.data[:] = 1.0
+    return np.asarray((occurs @ occurs.T).todense())
+
+
+def similarity(shared: np.ndarray) -> np.ndarray:
+    """Return the shrunk cosine of the ions' surroundings, 0 of an ion with itself, float64 (n_ions, n_ions)."""
+    own = np.sqrt(np.diagonal(shared) + _SHRINKAGE)
+    cosines = shared / np.outer(own, own)
+    np.fill_diagonal(cosines, 0.0)
+    return np.asarray(cosines)

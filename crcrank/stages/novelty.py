@@ -1,0 +1,87 @@
+"""The columns of a ranking that say how new and how credible a formula is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from crcrank.chem.cautions import Cautions
+from crcrank.chem.formula import format_formula
+from crcrank.chem.ions import IonTable, parse_ion
+from crcrank.ranking.limits import family
+from crcrank.ranking.mixtures import KnownSystems
+from crcrank.ranking.novelty import one_ion_away
+from crcrank.space.placement import Placements
+from crcrank.space.space import Candidates, Compositions, Space
+
+_OF_KNOWN = ("nearest_known", "substitution", "n_one_ion_away", "n_known_in_system", "mixture")
+UNUSUAL_BELOW = 0.03
+"""Share of an element's ICSD structures in which it has an oxidation state: Cu3+ is unusual, Cr4+ is not."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What is known around the formulas of a ranking.
+
+    Attributes
+    ----------
+    space, ions
+        The space, and the ion table that it is made from.
+    known
+        Known compositions; if there are none, nothing is said of them.
+    placements
+        Where they lie in each class.
+    cautions
+        Elements to mind.
+    """
+
+    space: Space
+    ions: IonTable
+    known: Compositions
+    placements: Mapping[str, Placements]
+    cautions: Cautions
+
+    def columns(self, name: str, candidates: Candidates, columns: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the columns for candidates of class ``name``, given their ``elements``, ``amounts`` and ``ions``."""
+        elements, amounts = columns["elements"], columns["amounts"]
+        about = {
+            "family": [family(*pair) for pair in zip(elements, amounts, strict=True)],
+            "scarce": [[symbol for symbol in row if symbol in self.cautions.scarce] for row in elements],
+            "toxic": [[symbol for symbol in row if symbol in self.cautions.toxic] for row in elements],
+            "unusual_ions": [[label for label in row if label in self._unusual] for row in columns["ions"]],
+        }
+        if not self.known:
+            return about | dict.fromkeys(_OF_KNOWN, [None] * len(candidates))
+        mixtures = (self._systems.tie_line(*pair) for pair in zip(elements, amounts, strict=True))
+        return (
+            about
+            | self._nearest(name, candidates)
+            | {
+                "n_known_in_system": [len(self._systems.within(symbols)) for symbols in elements],
+                "mixture": [None if mixture is None else str(mixture) for mixture in mixtures],
+            }
+        )
+
+    @cached_property
+    def _systems(self) -> KnownSystems:
+        return KnownSystems(self.known)
+
+    @cached_property
+    def _unusual(self) -> frozenset[str]:
+        return frozenset(label for label in self.space.ions.labels if self.ions.frequency(parse_ion(label)) < UNUSUAL_BELOW)
+
+    def _nearest(self, name: str, candidates: Candidates) -> dict[str, Any]:
+        likeliest = self.placements[name].best()
+        pairs = one_ion_away(self.space, name, likeliest.candidates, candidates)
+        labels = self.space.ions.labels
+        formulas, substitutions = {}, {}
+        for row, i in pairs.first().items():
+            formulas[row] = format_formula(*self.known[likeliest.composition[pairs.known[i]]])
+            substitutions[row] = f"{labels[pairs.old[i]]} -> {labels[pairs.new[i]]}"
+        return {
+            "nearest_known": [formulas.get(row) for row in range(len(candidates))],
+            "substitution": [substitutions.get(row) for row in range(len(candidates))],
+            "n_one_ion_away": pairs.counts(len(candidates)),
+        }
