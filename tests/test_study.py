@@ -23,7 +23,7 @@ from crcrank.stages import cells as cells_module
 from crcrank.stages import train as train_module
 from crcrank.stages.common import candidate_columns, load_space
 from crcrank.stages.ingest import run_ingest
-from crcrank.stages.study import plan_study, run_study
+from crcrank.stages.study import _hits_in_words, plan_study, run_study
 
 STUDY = """
 [study]
@@ -531,3 +531,11 @@ def test_the_command_takes_a_seed_and_ends_with_3_where_cells_fail(world, tmp_pa
     assert (summary["n_cells"], len(summary["failed"])) == (2, 1)
     assert all(row["n_seeds"] == 1 and row["n_hits_error"] is None for row in summary["results"])
     assert "crcrank: error: study: 1 of 2 cells could not be measured: random_fraction-fm" in printed.err
+    first, second = (row["n_hits"] for row in summary["results"])
+    assert f"fraction_0.5-seed_5: hits ternary {first:.0f}/{second:.0f}" in printed.err
+
+
+def test_hits_in_words_say_how_they_are_counted_where_that_differs():
+    columns = {"composition_class": ["a", "a", "b", "b"], "counted": ["all"] * 4, "k": [5, 10] * 2, "n_hits": [1, 2, 3, 4]}
+    assert _hits_in_words(columns) == "a 1/2, b 3/4"
+    assert _hits_in_words(columns | {"counted": ["hidden", "all"] * 2}) == "a (hidden) 1, a (all) 2, b (hidden) 3, b (all) 4"

@@ -58,7 +58,8 @@ def _introduction(study: StudySettings) -> str:
     seeds = ", ".join(map(str, study.seeds))
     return (
         f"Hits in the ranking of every candidate of a class: mean ± standard error over the seeds {seeds}. In brackets the difference to "
-        "the first line on the same seeds, with its standard error, and the ratio."
+        "the first line on the same seeds, with its standard error, and the ratio. These errors are those of split and start; how well "
+        "the lists stand for all real compounds is not in them."
     )
 
 

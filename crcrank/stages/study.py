@@ -249,10 +249,20 @@ def _measure_all(bench: Bench, todo: Mapping[Path, Cell], work: _Work, progress:
             _log.warning("%s", error)
         else:
             write_artifact(path, "study_cell", columns, work.provenance(cell))
+            _log.info("%s: hits %s", cell.name, _hits_in_words(columns))
         seconds = time.perf_counter() - start
         _log.info("cell %d of %d: %s; %s left", n, len(todo), cell.name, _duration(seconds / n * (len(todo) - n)))
         progress.advance(1)
     return failed
+
+
+def _hits_in_words(columns: Mapping[str, Sequence[Any]]) -> str:
+    """Return the hits at each k of each class, and of each way to count if there are several."""
+    hits: dict[str, list[str]] = {}
+    several = len(set(columns["counted"])) > 1
+    for name, counted, n_hits in zip(*(columns[key] for key in ("composition_class", "counted", "n_hits")), strict=True):
+        hits.setdefault(f"{name} ({counted})" if several else name, []).append(str(n_hits))
+    return ", ".join(f"{name} {'/'.join(counts)}" for name, counts in hits.items())
 
 
 def _duration(seconds: float) -> str:
