@@ -77,20 +77,27 @@ class IngestSettings(_Section):
 
 
 class L2Settings(_Section):
-    """Weights of the squared norms in the penalty: of each feature group's factors, and of all linear weights."""
+    """Weights in the penalty of the squared norms of each feature group's factors, of all linear weights, and of how ions differ."""
 
     ion: float = Field(ge=0)
     stoichiometry: float = Field(ge=0)
     cation_anion: float = Field(ge=0)
     ion_coefficient: float = Field(ge=0)
+    cation_cation_anion: float = Field(ge=0)
     prior: float = Field(ge=0)
     weights: float = Field(ge=0)
+    similarity: float = Field(ge=0)
+
+
+FeatureGroup = Literal["ion", "stoichiometry", "cation_anion", "ion_coefficient", "cation_cation_anion", "prior"]
 
 
 class FMSettings(_Section):
     """A Factorization Machine and how it is fitted."""
 
-    features: tuple[Literal["ion", "stoichiometry", "cation_anion", "ion_coefficient", "prior"], ...] = Field(min_length=1)
+    features: tuple[Literal["ion", "stoichiometry", "cation_anion", "ion_coefficient", "cation_cation_anion", "prior"], ...] = Field(
+        min_length=1
+    )
     n_factors: int = Field(ge=0)
     prior_components: int = Field(ge=0)
     l2: L2Settings

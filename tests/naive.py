@@ -146,11 +146,19 @@ def _moments(candidate, components):
 
 
 def fm_score(candidate, components, groups, bias, weights, factors):
-    """Rendle, ICDM 2010, eq. 1: a bias, a weight per feature, and the product of the factors of each two different features."""
+    """Rendle, ICDM 2010, eq. 1: a bias, a weight per feature, and the product of the factors of each two different features.
+
+    With ``cation_cation_anion``, also a product for each two cations, every factor times exp of the anion's scale.
+    """
     values, linear = fm_features(candidate, components, groups)
     score = bias + sum(weights[feature] * value for feature, value in linear.items())
     for (one, x), (other, y) in itertools.combinations(values.items(), 2):
         score += float(factors[one] @ factors[other]) * x * y
+    if "cation_cation_anion" in groups:
+        cations = [(element, state) for element, state, _ in candidate if state > 0]
+        (anion,) = [(element, state) for element, state, _ in candidate if state < 0]
+        for one, other in itertools.combinations(cations, 2):
+            score += float((factors["third", one] * factors["third", other]) @ np.exp(factors["scale", anion]))
     return score
 
 
@@ -190,14 +198,20 @@ def replacements(candidate, ions):
                 yield (element, state), (other, state), candidate - {(element, state, n)} | {(other, state, n)}
 
 
-def replacement_probabilities(known_by_class, ions, shrinkage):
-    """Return {(old, new): share of the known with ``old`` that are also known with ``new``}, shrunk to the share of ``new``."""
+def replacement_counts(known_by_class, ions):
+    """Return {ion: number of the known with it}, and {(old, new): number of those with ``old`` that are also known with ``new``}."""
     n_known = {ion: sum((*ion, n) in one for known in known_by_class for one in known for n in range(1, 99)) for ion in ions}
     n_both = {(old, new): 0 for old in ions for new in ions}
     for known in known_by_class:
         for one in known:
             for old, new, other in replacements(one, ions):
                 n_both[old, new] += other in known
+    return n_known, n_both
+
+
+def replacement_probabilities(known_by_class, ions, shrinkage):
+    """Return {(old, new): share of the known with ``old`` that are also known with ``new``}, shrunk to the share of ``new``."""
+    n_known, n_both = replacement_counts(known_by_class, ions)
     of_charge = {state: 1 + sum(n for (_, other), n in n_known.items() if other == state) for _, state in ions}
     return {(old, new): (n + shrinkage * n_known[new] / of_charge[new[1]]) / (n_known[old] + shrinkage) for (old, new), n in n_both.items()}
 

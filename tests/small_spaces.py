@@ -131,13 +131,15 @@ def machine(space, features=FEATURE_GROUPS, *, n_factors=3, n_components=2, seed
 def random_parameters(model, seed, scale=0.5):
     """Return normal parameters for every group of a model."""
     rng = np.random.default_rng(seed)
-    return {group: scale * rng.standard_normal(shape) for group, shape in model.shapes().items()}
+    parameters = {group: rng.standard_normal(shape) for group, shape in model.shapes().items()}
+    return {group: (min(scale, 1) if group.startswith("scale.") else scale) * values for group, values in parameters.items()}
 
 
 def tied_parameters(model, seed, largest):
     """Return parameters that are quarters up to ``largest`` quarters, so that equal scores are equal to the last bit."""
     rng = np.random.default_rng(seed)
-    return {group: rng.integers(-largest, largest + 1, shape) / 4 for group, shape in model.shapes().items()}
+    quarters = {group: rng.integers(-largest, largest + 1, shape) / 4 for group, shape in model.shapes().items()}
+    return {group: 0.0 * values if group.startswith("scale.") else values for group, values in quarters.items()}
 
 
 def twin_arguments(model, parameters, name):
@@ -149,6 +151,9 @@ def twin_arguments(model, parameters, name):
             n_factors = parameters[f"factor.{group}"].shape[-1]
             weights |= dict(zip(keys, parameters[f"weight.{group}"].ravel(), strict=True))
             factors |= dict(zip(keys, parameters[f"factor.{group}"].reshape(len(keys), n_factors), strict=True))
+    third = {"third": parameters.get("factor.cation_cation_anion", ()), "scale": parameters.get("scale.cation_cation_anion", ())}
+    for kind, own in (("third", ions[: len(third["third"])]), ("scale", ions[len(third["third"]) :])):
+        factors |= {(kind, ion): vector for ion, vector in zip(own, third[kind], strict=False)}
     components = dict(zip(ions, model.components, strict=True))
     return components, model.features, float(parameters[f"bias.{name}"]), weights, factors
 

@@ -11,7 +11,7 @@ from crcrank.config import PopularitySettings, SubstitutionSettings
 from crcrank.errors import ArtifactError, ConfigError
 from crcrank.models.contract import TrainingData
 from crcrank.models.popularity import fit_popularity
-from crcrank.models.substitution import Substitution, fit_substitution, replacements
+from crcrank.models.substitution import Substitution, fit_substitution, replacements, similarity_of_ions
 from crcrank.progress import SilentProgress
 
 _NO_RNG = SimpleNamespace()
@@ -74,6 +74,19 @@ def test_substitution_is_the_twin(case):
             naive.substitution_score(one, known[name], ions, probabilities, n_candidates) for one in as_sets(data.space, name, candidates)
         ]
         np.testing.assert_allclose(model.scores(name, candidates), expected, rtol=1e-9)
+
+
+@settings(deadline=None, max_examples=30)
+@given(_known())
+def test_similarity_of_ions_is_the_twin(case):
+    data, ions = case
+    n_known, n_both = naive.replacement_counts(_sets_of(data).values(), ions)
+    table = data.space.ions
+    ions = [(ion.element, ion.oxidation_state) for ion in (*table.cations, *table.anions)]
+    expected = [[n_both[one, other] / np.sqrt((n_known[one] + 1) * (n_known[other] + 1)) for other in ions] for one in ions]
+    similarity = similarity_of_ions(data.space, {name: data.known(name) for name in data.classes})
+    np.testing.assert_allclose(similarity, expected, rtol=1e-12)
+    np.testing.assert_array_equal(similarity, similarity.T)
 
 
 @settings(deadline=None, max_examples=30)

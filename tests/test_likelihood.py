@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 from small_spaces import ALL_CASES, FIXED_CASES, as_sets, case, class_ids, machine, random_parameters, space_of, twin_arguments
 
+from crcrank.config import load_config
 from crcrank.kernels.likelihood import add_block_sums, add_candidate_flows, sum_workspace
 from crcrank.kernels.pairwise import PairwiseProgram, fill_scores
 from crcrank.models.likelihood import ClassLikelihood, KnownCandidates, log_known, probability, zeros_like
+from crcrank.models.substitution import similarity_of_ions
+from crcrank.models.training import Fit
+from crcrank.progress import SilentProgress
 
 # Four equal slots, with and without an element that is also the anion's.
 _CASES = ALL_CASES | {"four_alike": case("Li1+ Na1+ K1+ Fe1+ Ti1+ S1+ O2- S2-", 4, 2)}
@@ -179,6 +183,7 @@ def _naive_loss(model, parameters, known):
     [
         ("ion", "stoichiometry", "cation_anion", "ion_coefficient"),
         ("ion", "stoichiometry", "prior"),
+        ("stoichiometry", "cation_cation_anion"),
     ],
     ids="+".join,
 )
@@ -197,3 +202,30 @@ def test_whole_likelihood_and_its_gradient_are_the_textbooks(features):
         )
         tolerance = 1e-4 * naive.norm([gradient[group]]) * naive.norm([step]) + 1e-5
         assert naive.inner([gradient[group]], [step]) == pytest.approx(expected, abs=tolerance), group
+
+
+def _spread(parameters, group, similarity):
+    """Return half the sum over pairs of ions of similarity times the squared distance of their factors."""
+    values = parameters[group].reshape(len(parameters[group]), -1)
+    n = len(values)
+    return sum(similarity[i, j] * ((values[i] - values[j]) ** 2).sum() / 2 for i in range(n) for j in range(n))
+
+
+def test_the_penalty_on_similar_ions_draws_their_parameters_together():
+    space = space_of(case("Li1+ Na1+ K1+ Ag1+ Fe2+ Ca2+ O2- S2-", 2, 3))
+    model = machine(space, ("ion", "cation_anion", "cation_cation_anion"))
+    rng = np.random.default_rng(0)
+    known = {"first": space.decode("first", np.sort(rng.permutation(class_ids(space, "first"))[:60]))}
+    none = {"first": known["first"].take(np.arange(0))}
+    similarity = similarity_of_ions(space, known)
+    assert np.count_nonzero(similarity) > 8
+    found = {}
+    for weight in (0.0, 1e3):
+        options = load_config().train.fm
+        l2 = dict.fromkeys(type(options.l2).model_fields, 0.01) | {"similarity": weight}
+        options = options.model_copy(update={"n_epochs": 20, "n_batches": 2, "l2": options.l2.model_copy(update=l2)})
+        fit = Fit(model, known, none, options, np.random.default_rng(1), 1)
+        fit.search(SilentProgress())
+        found[weight] = fit.parameters
+    for group in ("factor.ion", "weight.cation_anion", "factor.cation_cation_anion"):
+        assert _spread(found[1e3], group, similarity) < 0.2 * _spread(found[0.0], group, similarity), group

@@ -3,8 +3,10 @@
 Rendle, "Factorization Machines", ICDM 2010, doi:10.1109/ICDM.2010.127, eq. 1: a score is a bias, a linear term per
 feature, and for each two features the product of their factor vectors. The features of a candidate are one-hot, but for
 the ``prior``: means and second moments of elemental properties over the composition, and in the linear term their
-variances and covariances. Every score is then a sum of unary and pair terms of ions, which the kernels rank and sum over
-the whole space (:mod:`crcrank.kernels.pairwise`).
+variances and covariances. With ``cation_cation_anion`` there is a third order: for each two cations the product of vectors
+of their own, each factor of which the anion scales, ``sum_f u_if u_jf exp(s_xf)`` (in the higher-order machines of Blondel
+et al., arXiv:1607.07195, eq. 3, the third factor has any sign). Every score is then a sum of unary and pair terms of ions,
+which the kernels rank and sum over the whole space (:mod:`crcrank.kernels.pairwise`).
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from crcrank.kernels.pairwise import PairwiseProgram, fill_scores
 from crcrank.models.contract import Arrays, parameter
 from crcrank.space.space import Candidates, Space
 
-FEATURE_GROUPS = ("ion", "stoichiometry", "cation_anion", "ion_coefficient", "prior")
+FEATURE_GROUPS = ("ion", "stoichiometry", "cation_anion", "ion_coefficient", "cation_cation_anion", "prior")
 
 Parameters = Arrays
 _VECTORS = ("row", "slope", "anion_row", "stoichiometry_row")  # the fields of a program whose products are scores
@@ -90,6 +92,9 @@ class FactorizationMachine:
         for feature, shape in features.items():
             shapes[f"weight.{feature}"] = shape
             shapes[f"factor.{feature}"] = (*shape, n_factors)
+        if "cation_cation_anion" in self.features:
+            shapes["factor.cation_cation_anion"] = (n_cations, n_factors)
+            shapes["scale.cation_cation_anion"] = (n_anions, n_factors)
         return shapes
 
     def initial(self, biases: Mapping[str, float], scale: float, rng: np.random.Generator) -> Parameters:
@@ -98,7 +103,7 @@ class FactorizationMachine:
         for name, shape in self.shapes().items():
             if name.startswith("bias."):
                 parameters[name] = np.array(biases[name.removeprefix("bias.")], np.float64)
-            elif name.startswith("weight."):
+            elif name.startswith(("weight.", "scale.")):
                 parameters[name] = np.zeros(shape)
             else:
                 unit = self.prior_scale if name == "factor.prior" else 1.0
@@ -117,6 +122,7 @@ class FactorizationMachine:
             n_stoichiometries = len(self.space.classes[name].stoichiometries.keys)
             weight = parameters.get(f"weight.stoichiometry.{name}", np.zeros(n_stoichiometries))
             factor = parameters.get(f"factor.stoichiometry.{name}", np.zeros((n_stoichiometries, self.n_factors)))
+            factor = _widened(factor, shared[0].shape[-1])
             own: list[np.ndarray] = [np.ascontiguousarray(array, dtype) for array in (factor, parameters[f"bias.{name}"] + weight)]
             programs[name] = PairwiseProgram(*shared, *own)
         return programs
@@ -133,7 +139,7 @@ class FactorizationMachine:
         for name, gradient in gradients.items():
             result[f"bias.{name}"] = np.array(gradient.stoichiometry_bias.sum(), np.float64)
             result[f"weight.stoichiometry.{name}"] = gradient.stoichiometry_bias.astype(np.float64)
-            result[f"factor.stoichiometry.{name}"] = gradient.stoichiometry_row.astype(np.float64)
+            result[f"factor.stoichiometry.{name}"] = gradient.stoichiometry_row[:, : self.n_factors].astype(np.float64)
         return {group: result.get(group, np.zeros(shape)) for group, shape in self.shapes().items()}
 
 
@@ -160,6 +166,11 @@ class _Parts:
         self.prior_weight, self.prior = group("prior", n_moments)
         self.slope = self.moments @ self.prior
         c = self.n_cations
+        self.third = parameters.get("factor.cation_cation_anion", np.zeros((c, 0)))
+        self.scale = parameters.get("scale.cation_cation_anion", np.zeros((self.n_anions, 0)))
+        with np.errstate(over="ignore"):  # who fits or ranks with scores that are not finite says so
+            self.spread = np.exp(self.scale / 2)
+        self.third_row = self.third * self.spread[:, None]
         self.row = self.ion[None, :c, None] + self.coefficient[None, :c] + self.pair.transpose(1, 0, 2)[:, :, None]
         self.anion_row = self.ion[c:, None] + self.coefficient[c:]
 
@@ -181,7 +192,10 @@ class _Parts:
             + _square(self.anion_row) / 2
         )
         anion_fraction_bias = linear[c:, None] + np.einsum("xcf,xf->xc", self.anion_row, self.slope[c:])
-        return self.row, self.slope, self.curve(), bias, fraction_bias, self.anion_row, anion_bias, anion_fraction_bias
+        third = np.broadcast_to(self.third_row[:, :, None], (*self.row.shape[:-1], self.third.shape[1]))
+        row = np.concatenate([self.row, third], axis=-1)
+        slope, anion_row = (_widened(vectors, row.shape[-1]) for vectors in (self.slope, self.anion_row))
+        return row, slope, self.curve(), bias, fraction_bias, anion_row, anion_bias, anion_fraction_bias
 
     def curve(self) -> np.ndarray:
         """Return the coefficient of each product of two atomic fractions.
@@ -204,7 +218,9 @@ class _Parts:
     def pull_back(self, shared: Sequence[np.ndarray]) -> Parameters:
         """Return the gradient by the feature groups, given that by :meth:`shared`."""
         row, slope, curve, bias, fraction_bias, anion_row, anion_bias, anion_fraction_bias = shared
-        c = self.n_cations
+        c, k = self.n_cations, self.slope.shape[1]
+        third_row = row[..., k:].sum(axis=2)
+        row, slope, anion_row = row[..., :k], slope[:, :k], anion_row[..., :k]
         symmetric = curve + curve.T
         slope = slope + 2 * np.diagonal(curve)[:, None] * self.slope
         slope[:c] += np.einsum("xic,xicf->if", fraction_bias, self.row, optimize=True)
@@ -231,7 +247,14 @@ class _Parts:
             "factor.cation_anion": pair,
             "weight.prior": prior_weight,
             "factor.prior": self.moments.T @ slope - 2 * own[:, None] * self.prior,
+            "factor.cation_cation_anion": (third_row * self.spread[:, None]).sum(axis=0),
+            "scale.cation_cation_anion": (third_row * self.third_row).sum(axis=1) / 2,
         }
+
+
+def _widened(vectors: np.ndarray, width: int) -> np.ndarray:
+    """Return the vectors with zeros up to ``width``."""
+    return np.pad(vectors, [(0, 0)] * (vectors.ndim - 1) + [(0, width - vectors.shape[-1])])
 
 
 def _square(factors: np.ndarray) -> np.ndarray:

@@ -152,25 +152,61 @@ def fit_substitution(
     """Count how often ions replace each other among all known compositions."""
     progress.start("train", len(data.classes), "classes")
     known = {name: data.known(name) for name in data.classes}
-    n_ions = len(data.space.ions.labels)
-    n_known, n_both, n_possible = np.zeros(n_ions), np.zeros((n_ions, n_ions)), 0
-    background = {}
-    for name, item in known.items():
-        anions = len(data.space.ions.cations) + data.space.classes[name].block_anion[item.blocks]
-        n_known += np.bincount(np.concatenate([item.cations.ravel(), anions]), minlength=n_ions)
-        made = replacements(data.space, name, item)
-        is_known = np.isin(data.space.order_keys(made.candidates), data.space.order_keys(item))
-        np.add.at(n_both, (made.old[is_known], made.new[is_known]), 1.0)
-        n_possible += len(made.rows)
-        n_alone = len(item) - len(np.unique(made.rows[is_known]))
-        background[name] = max(n_alone, 1) / data.space.classes[name].n_candidates
-        progress.advance(1, name)
+    counts = count_replacements(data.space, known)
+    background = {name: max(n_alone, 1) / data.space.classes[name].n_candidates for name, n_alone in counts.n_alone.items()}
+    progress.advance(len(data.classes))
+    n_known, n_both = counts.n_known, counts.n_both
     if settings.similarity:
         shares = n_known / (_sums_by_charge(data.space, n_known) + 1)
         probability = (n_both + settings.shrinkage * shares) / (n_known[:, None] + settings.shrinkage)
     else:
-        probability = np.full((n_ions, n_ions), (n_both.sum() + 1) / (n_possible + 2))
+        probability = np.full(n_both.shape, (n_both.sum() + 1) / (counts.n_possible + 2))
     return Fitted(Substitution(data.space, known, -np.log1p(-probability), background))
+
+
+class Counts(NamedTuple):
+    """How often ions replace each other among known candidates.
+
+    Attributes
+    ----------
+    n_known
+        Known candidates with each ion, float64 (n_ions,).
+    n_both
+        Pairs of known candidates that differ in two ions only, the first in one and the second in the other, float64 (n_ions, n_ions).
+    n_possible
+        Candidates, known or not, that differ from a known one in one ion of the same charge.
+    n_alone
+        Known candidates of each class that differ so from no other known one.
+    """
+
+    n_known: np.ndarray
+    n_both: np.ndarray
+    n_possible: int
+    n_alone: dict[str, int]
+
+
+def count_replacements(space: Space, known: Mapping[str, Candidates]) -> Counts:
+    """Count the replacements of ions among known candidates of some classes."""
+    n_ions = len(space.ions.labels)
+    n_known, n_both, n_possible, n_alone = np.zeros(n_ions), np.zeros((n_ions, n_ions)), 0, {}
+    for name, item in known.items():
+        anions = len(space.ions.cations) + space.classes[name].block_anion[item.blocks]
+        n_known += np.bincount(np.concatenate([item.cations.ravel(), anions]), minlength=n_ions)
+        made = replacements(space, name, item)
+        is_known = np.isin(space.order_keys(made.candidates), space.order_keys(item))
+        np.add.at(n_both, (made.old[is_known], made.new[is_known]), 1.0)
+        n_possible += len(made.rows)
+        n_alone[name] = len(item) - len(np.unique(made.rows[is_known]))
+    return Counts(n_known, n_both, n_possible, n_alone)
+
+
+def similarity_of_ions(space: Space, known: Mapping[str, Candidates]) -> np.ndarray:
+    """Return the share of the known candidates with either ion that stay known with the other, float64 (n_ions, n_ions), symmetric.
+
+    It is the cosine of two ions' surroundings: ``n_both / sqrt(n n')``, 0 for ions of different charge and of an ion with itself.
+    """
+    counts = count_replacements(space, known)
+    return np.asarray(counts.n_both / np.sqrt(np.outer(counts.n_known + 1, counts.n_known + 1)))
 
 
 def _sums_by_charge(space: Space, counts: np.ndarray) -> np.ndarray:

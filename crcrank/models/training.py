@@ -21,11 +21,13 @@ from crcrank.kernels.pairwise import PairwiseProgram
 from crcrank.models.contract import Fitted, TrainingData
 from crcrank.models.fm import FactorizationMachine, FittedFM, Parameters
 from crcrank.models.likelihood import ClassLikelihood, KnownCandidates, log_known, zeros_like
+from crcrank.models.substitution import similarity_of_ions
 from crcrank.progress import ProgressSink
 from crcrank.space.space import Candidates
 
 _INITIAL_SCALE = 0.1
 _MOMENTS = (0.9, 0.99)
+_OF_IONS = frozenset({"ion", "ion_coefficient", "cation_anion", "cation_cation_anion"})
 _N_PARTS = 4  # of each batch, whatever the number of threads, so that the result does not depend on it
 
 
@@ -90,6 +92,7 @@ class Fit:
         n_threads: int,
     ) -> None:
         self.machine, self.options = machine, options
+        self._laplacian = _laplacian(similarity_of_ions(machine.space, known)) if options.l2.similarity else None
         self._known, self._validation = known, validation
         self._rng, self._n_threads = rng, n_threads
         self._sums = {name: ClassLikelihood(machine.space, name) for name in machine.classes}
@@ -195,10 +198,20 @@ class Fit:
         penalty = 0.0
         for name, values in self.parameters.items():
             weight = self._l2(name) * self._unit(name) ** 2
-            gradient[name] = gradient[name] + weight * values
-            penalty += weight / 2 * float((values**2).sum())
+            pull = weight * values + self._similarity_pull(name, values)
+            gradient[name] = gradient[name] + pull
+            penalty += float((values * pull).sum()) / 2
         self._adam.step(self.parameters, gradient, {name: rate / self._unit(name) for name in gradient})
         return penalty
+
+    def _similarity_pull(self, parameter: str, values: np.ndarray) -> np.ndarray | float:
+        """Return the gradient of the penalty on how the ions of a parameter group differ from those that replace them."""
+        feature = parameter.partition(".")[2]
+        if self._laplacian is None or parameter.startswith("scale.") or feature not in _OF_IONS:
+            return 0.0
+        n_ions = len(values)  # all, or the cations, which come first
+        flow: np.ndarray = self._laplacian[:n_ions, :n_ions] @ values.reshape(n_ions, -1)
+        return self.options.l2.similarity * flow.reshape(values.shape)
 
     def _unit(self, parameter: str) -> float:
         return self._prior_scale if parameter.endswith(".prior") else 1.0
@@ -208,6 +221,11 @@ class Fit:
         if kind == "bias":
             return 0.0
         return float(getattr(self.options.l2, "weights" if kind == "weight" else feature.partition(".")[0]))
+
+
+def _laplacian(weights: np.ndarray) -> np.ndarray:
+    """Return the Laplacian of a graph: ``x @ laplacian @ x`` is the sum over its edges of weight times difference squared."""
+    return np.asarray(np.diag(weights.sum(axis=1)) - weights)
 
 
 def _n_parts(options: FMSettings, n_candidates: int) -> int:
