@@ -37,6 +37,7 @@ from crcrank.stages.run import UP_TO_DATE, ingest_step, remove_partial_files, wh
 
 _log = logging.getLogger(__name__)
 View = tuple[str, str]  # a design, and what is counted
+_COUNTED_IN_WORDS = {"hidden": "what was trained on is left out", "all": "all real compounds count"}
 
 
 @dataclass(frozen=True)
@@ -362,7 +363,8 @@ def _draw(out_dir: Path, settings: Settings, points: Mapping[View, list[StudyPoi
     for view, own in points.items():
         words = [word for word, choice in zip(view, (study.designs, study.counted), strict=True) if len(choice) > 1]
         ending = "".join(f"-{word}" for word in words)
-        title = study.name + (f" ({', '.join(words).replace('_', ' ')})" if words and study.name else "")
+        in_words = [_COUNTED_IN_WORDS.get(word, word.replace("_", " ")) for word in words]
+        title = study.name + (f" ({', '.join(in_words)})" if words and study.name else "")
         if len(study.fractions) > 1:
             in_steps = len(study.all_variants()) == 1 and len(study.prior_components) > 1
             pictures += draw_hits_by_fraction(own, out_dir / f"hits_by_fraction{ending}", title=title, in_steps=in_steps)
