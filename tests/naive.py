@@ -109,6 +109,21 @@ def tie_line(composition, known):
     return found
 
 
+def n_before(scored, target):
+    """Count the (score, candidate_id) that come before ``target``, such a pair too, by score, then id."""
+    return sum((-score, candidate_id) < (-target[0], target[1]) for score, candidate_id in scored)
+
+
+def formula_ranks(scored, listed, excluded):
+    """Return {formula: rank} from (score, candidate_id, formula) of a class and the formulas that its ranking lists, in order.
+
+    The list goes on with each candidate of the other formulas, by score, then id; a formula's rank is that of its first place.
+    """
+    order = sorted(scored, key=lambda row: (-row[0], row[1]))
+    places = [*listed, *(name for _, _, name in order if name not in excluded and name not in listed)]
+    return {name: places.index(name) + 1 for name in places}
+
+
 def fm_features(candidate, components, groups):
     """Return the features of a candidate as {feature: value}, and {feature: value in the linear term}, which differ for covariances."""
     values = {}

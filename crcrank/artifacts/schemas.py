@@ -84,6 +84,34 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("toxic", _texts),
         ]
     ),
+    # One row is a formula that was asked for: where `rank` would list it, or why nowhere.
+    "ranks": pa.schema(
+        [
+            ("composition_class", _text),
+            ("rank", pa.int64()),
+            ("is_listed", pa.bool_()),  # else it comes after all listed formulas, and its rank counts candidates from there on
+            ("formula", _text),
+            ("pretty_formula", _text),
+            ("score", pa.float64()),
+            ("search_score", pa.float64()),  # of the model that searches first, as in the histogram
+            ("ions", _texts),
+            ("coefficients", _counts),
+            ("chemical_system", _text),
+            ("candidate_id", pa.int64()),
+            ("reason", _text),  # why there is no rank
+        ]
+    ),
+    # One row is a bin of the search scores of a class; the first and the last bin of a class take in all below and above.
+    "histogram": pa.schema(
+        [
+            ("composition_class", _text),
+            ("low", pa.float64()),
+            ("high", pa.float64()),
+            ("n_candidates", pa.int64()),
+            ("n_known", pa.int64()),  # candidates of known formulas among them
+            ("n_asked", pa.int64()),  # formulas with a rank, by their best candidate
+        ]
+    ),
     "validation": pa.schema(
         [
             ("composition_class", _text),

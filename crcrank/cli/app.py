@@ -231,6 +231,10 @@ def _rank(
         str | None, typer.Option("--out", "-o", metavar="FILE", help="Parquet, .csv or .jsonl file; - is stdout; a table if left out.")
     ] = None,
     known: Annotated[Path | None, typer.Option(metavar="FILE", help="Known compositions, which are not listed.")] = None,
+    ranks_of: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Compositions, from ingest: the exact rank of each goes to OUT.ranks.parquet; repeatable."),
+    ] = None,
     rerank: Annotated[Path | None, typer.Option(metavar="MODEL", help="Another model, which orders the best of each class anew.")] = None,
     rerank_depth: Annotated[
         int | None, typer.Option(metavar="N", parser=whole_number(1), help="Formulas of each class to order anew; 30,000 if left out.")
@@ -284,6 +288,7 @@ def _rank(
             settings=with_filters(common.settings(), filters | {key: True for key, given in switches.items() if given}, system),
             known=known,
             rerank=rerank,
+            ranks_of=ranks_of or (),
             classes=common.classes,
             k=k,
             format=None if out == "-" else format,

@@ -34,7 +34,7 @@ def _symbols(texts: Sequence[str]) -> tuple[str, ...]:
 
 def print_ranking(common: Common, summary: RankSummary, out: str | None, format: str | None) -> None:  # noqa: A002
     """Print the rows on stdout for ``-``, a table of the best where no file was asked for, and the summary."""
-    from crcrank.cli.render import show_best, show_searches
+    from crcrank.cli.render import show_best, show_ranks, show_searches
     from crcrank.stages.export import stream_rows
 
     to_stderr = (out is None and not common.json) or out == "-"
@@ -44,6 +44,8 @@ def print_ranking(common: Common, summary: RankSummary, out: str | None, format:
         show_best(summary.best, sys.stdout)
     if not common.json and not common.quiet:
         show_searches(summary.classes, sys.stderr if to_stderr else sys.stdout)
+        if summary.ranks:
+            show_ranks(summary.ranks, sys.stdout if out != "-" else sys.stderr)
     common.show(summary, to_stderr=to_stderr)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from io import StringIO
@@ -18,8 +19,9 @@ from rich.text import Text
 from crcrank.chem.formula import parse_formula
 
 _WIDTH_WITHOUT_TERMINAL = 110
+_N_RANKS = 20
 # People see tables of them, or log lines.
-_ONLY_AS_JSON = {"best", "hits", "classes", "stages", "rules", "results", "cells", "hyperparameters"}
+_ONLY_AS_JSON = {"best", "hits", "classes", "stages", "rules", "results", "cells", "hyperparameters", "ranks"}
 
 
 def show(summary: Any, *, as_json: bool, stream: TextIO) -> None:
@@ -61,6 +63,28 @@ def show_searches(searches: Mapping[str, Any], stream: TextIO) -> None:
         counts = (item.n_listed, item.n_candidates, item.n_known, item.n_scored)
         table.add_row(name, *(f"{n:,}" for n in counts), f"{item.seconds:.1f}", f"{item.candidates_per_second:,}")
     _print(stream, table)
+
+
+def show_ranks(ranks: Sequence[Mapping[str, Any]], stream: TextIO) -> None:
+    """Print the ranks of the formulas asked for, twenty of each class, and why others have none."""
+    table = Table(title="Ranks among all candidates", title_justify="left", header_style="bold")
+    for heading, justify in (("class", "left"), ("rank", "right"), ("formula", "left"), ("ions", "left"), ("score", "right")):
+        table.add_column(heading, justify=justify, no_wrap=heading != "ions")  # type: ignore[arg-type]
+    n_by_class = Counter(row["composition_class"] for row in ranks)
+    for name, n in n_by_class.items():
+        rows = [row for row in ranks if row["composition_class"] == name]
+        for row in rows[:_N_RANKS]:
+            table.add_row(*_rank_cells(row))
+        if n > _N_RANKS:
+            table.add_row(name or "", "", f"and {n - _N_RANKS:,} more")
+        table.add_section()
+    _print(stream, table)
+
+
+def _rank_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    if row["rank"] is None:
+        return "", "", row["pretty_formula"], row["reason"], ""
+    return row["composition_class"], f"{row['rank']:,}", row["pretty_formula"], " ".join(row["ions"]), f"{row['score']:.3f}"
 
 
 def show_hits(hits: Sequence[Mapping[str, Any]], stream: TextIO) -> None:

@@ -5,8 +5,8 @@ A model compiles, for one class, to a program: a NamedTuple of arrays, whose typ
 all that depends on the form are the functions of a :class:`ScoringForm`. To add a form, write them in a module of their own
 (:mod:`crcrank.kernels.pairwise` is an example) and add a line to :data:`FORMS`.
 
-The search runs in single precision: ``at_anion`` turns the float64 program into what its kernels take, a NamedTuple whose
-type selects them when Numba compiles the search.
+The search runs in single precision, the count of all scores (:mod:`crcrank.kernels.counting`) in double: ``at_anion`` turns the
+float64 program into what the kernels take, a NamedTuple whose type selects them when Numba compiles the search.
 
 - ``prepare(program, blocks, b, work, tile)`` is called once per block, with ``tile.free`` and ``tile.place`` filled.
 - ``fill_tile(program, blocks, b, prefix, work, tile)`` is called for each choice ``prefix`` of the slots before the tile, int64
@@ -37,6 +37,9 @@ from crcrank.kernels.perceptron import PerceptronProgram
 # The float64 programs; a further form extends it by its own type.
 ScoringProgram = PairwiseProgram | MultilinearProgram | DiagonalProgram | PerceptronProgram
 
+# Margin of double precision over that of single, with twice what is needed.
+DOUBLE = 2.0**-28
+
 
 @inlined
 def no_bound(program, blocks, b, prefix, work, tile):  # noqa: ARG001
@@ -50,6 +53,11 @@ def no_block_bound(program, blocks, b, work, tile):  # noqa: ARG001
     return np.inf
 
 
+def no_constant(program: Any, blocks: BlockArrays) -> np.ndarray:  # noqa: ARG001
+    """Return NaN for all blocks."""
+    return np.full(len(blocks.anion), np.nan)
+
+
 @dataclass(frozen=True)
 class ScoringForm:
     """What the search needs to know about a form of scoring programs.
@@ -57,7 +65,7 @@ class ScoringForm:
     Attributes
     ----------
     at_anion
-        Return the float32 program for the blocks of one anion, of type ``searched``: ``at_anion(program, blocks, anion)``.
+        Return the program for the blocks of one anion, of type ``searched``: ``at_anion(program, blocks, anion, dtype)``.
     searched
         Type of what ``at_anion`` returns.
     workspace
@@ -68,14 +76,18 @@ class ScoringForm:
         Kernel that scores single candidates in float64, each in one fixed order of operations:
         ``fill_scores(program, blocks, candidate_blocks, cations, out)``.
     score_margin
-        Return a bound on the difference between the scores of tiles and of ``fill_scores``: ``score_margin(program, n_slots)``.
+        Return a bound on the difference between the scores of float32 tiles and of ``fill_scores``: ``score_margin(program, n_slots)``.
+        It is proportional to the unit roundoff, so that :data:`DOUBLE` times as much bounds that of float64 tiles.
     promise
         Return a guess of the best score in each block, float64 (n_blocks,): ``promise(program, blocks)``. Only time depends on it.
     bound_block, bound_tile
         Kernels, see above.
+    constant
+        Return the score of each block whose candidates all have the same, to the last bit, NaN for the others, float64 (n_blocks,):
+        ``constant(program, blocks)``.
     """
 
-    at_anion: Callable[[Any, BlockArrays, int], Any]
+    at_anion: Callable[[Any, BlockArrays, int, type], Any]
     searched: type
     workspace: Callable[[Any, int, int], Any]
     prepare: Callable[..., None]
@@ -85,6 +97,7 @@ class ScoringForm:
     promise: Callable[[Any, BlockArrays], np.ndarray]
     bound_block: Callable[..., float] = no_block_bound
     bound_tile: Callable[..., float] = no_bound
+    constant: Callable[[Any, BlockArrays], np.ndarray] = no_constant
 
 
 FORMS: dict[type, ScoringForm] = {
@@ -110,6 +123,7 @@ FORMS: dict[type, ScoringForm] = {
         score_margin=multilinear.multilinear_margin,
         promise=multilinear.multilinear_promise,
         bound_tile=multilinear.bound_multilinear,
+        constant=multilinear.without_ratio,
     ),
     DiagonalProgram: ScoringForm(
         at_anion=multilinear.diagonal_at_anion,
@@ -121,6 +135,7 @@ FORMS: dict[type, ScoringForm] = {
         score_margin=multilinear.diagonal_margin,
         promise=multilinear.diagonal_promise,
         bound_tile=multilinear.bound_diagonal,
+        constant=multilinear.without_ratio,
     ),
     PerceptronProgram: ScoringForm(
         at_anion=perceptron_tiles.at_anion,

@@ -58,7 +58,7 @@ class DiagonalProgram(NamedTuple):
 
 
 class MultilinearSearch(NamedTuple):
-    """A :class:`MultilinearProgram` in single precision for one anion: (C, P), (P ** n, R), (S, R), and norms of cations (C,)."""
+    """A :class:`MultilinearProgram` for one anion: (C, P), (P ** n, R), (S, R), and norms of cations (C,)."""
 
     cation: np.ndarray
     core: np.ndarray
@@ -114,21 +114,22 @@ class DiagonalWorkspace(NamedTuple):
     product: np.ndarray
 
 
-def at_anion(program: MultilinearProgram, blocks: BlockArrays, anion: int) -> MultilinearSearch:  # noqa: ARG001
-    """Return the program of an anion in single precision."""
-    cation, core, ratio = (np.ascontiguousarray(array, np.float32) for array in (program.cation, program.core[anion], program.ratio))
+def at_anion(program: MultilinearProgram, blocks: BlockArrays, anion: int, dtype: type = np.float32) -> MultilinearSearch:  # noqa: ARG001
+    """Return the program of an anion."""
+    arrays: list[np.ndarray] = [np.ascontiguousarray(array, dtype) for array in (program.cation, program.core[anion], program.ratio)]
+    cation, core, ratio = arrays
     return MultilinearSearch(cation, core, ratio, np.sqrt((cation.astype(np.float64) ** 2).sum(axis=1)))
 
 
 def multilinear_workspace(program: MultilinearSearch, n_slots: int, largest: int) -> MultilinearWorkspace:
     """Return scratch for a program."""
-    n_factors = program.cation.shape[1]
+    n_factors, dtype = program.cation.shape[1], program.cation.dtype
     return MultilinearWorkspace(
-        np.empty(n_factors**n_slots, np.float32),
-        np.empty((largest, n_factors ** max(n_slots - 1, 1)), np.float32),
-        np.empty(n_factors**2, np.float32),
-        np.empty(largest * n_factors, np.float32),
-        np.empty(largest * largest, np.float32),
+        np.empty(n_factors**n_slots, dtype),
+        np.empty((largest, n_factors ** max(n_slots - 1, 1)), dtype),
+        np.empty(n_factors**2, dtype),
+        np.empty(largest * n_factors, dtype),
+        np.empty(largest * largest, dtype),
         np.empty(largest),
         np.empty(1),
     )
@@ -319,21 +320,26 @@ def multilinear_promise(program: MultilinearProgram, blocks: BlockArrays) -> np.
     return np.asarray(np.sqrt(np.maximum(squares, 0))[blocks.anion, blocks.stoichiometry])
 
 
-def diagonal_at_anion(program: DiagonalProgram, blocks: BlockArrays, anion: int) -> DiagonalProgram:  # noqa: ARG001
-    """Return the program in single precision."""
-    return DiagonalProgram(*(np.ascontiguousarray(array, np.float32) for array in program))
+def without_ratio(program: MultilinearProgram | DiagonalProgram, blocks: BlockArrays) -> np.ndarray:
+    """Return 0 for the blocks whose ratio has the vector zero, NaN for the others, float64 (n_blocks,)."""
+    return np.where(np.asarray(program.ratio.any(axis=1))[blocks.stoichiometry], np.nan, 0.0)
+
+
+def diagonal_at_anion(program: DiagonalProgram, blocks: BlockArrays, anion: int, dtype: type = np.float32) -> DiagonalProgram:  # noqa: ARG001
+    """Return the program in another precision."""
+    return DiagonalProgram(*(np.ascontiguousarray(array, dtype) for array in program))
 
 
 def diagonal_workspace(program: DiagonalProgram, n_slots: int, largest: int) -> DiagonalWorkspace:
     """Return scratch for a program."""
-    n_factors = program.cation.shape[1]
+    n_factors, dtype = program.cation.shape[1], program.cation.dtype
     return DiagonalWorkspace(
-        np.empty(n_factors, np.float32),
-        np.empty(n_factors, np.float32),
-        np.empty((n_slots, n_factors), np.float32),
+        np.empty(n_factors, dtype),
+        np.empty(n_factors, dtype),
+        np.empty((n_slots, n_factors), dtype),
         np.empty(1),
-        np.empty(largest * n_factors, np.float32),
-        np.empty(largest * largest, np.float32),
+        np.empty(largest * n_factors, dtype),
+        np.empty(largest * largest, dtype),
     )
 
 

@@ -17,7 +17,7 @@ from crcrank.kernels.tile import close_pairs, row_slot
 
 
 class PerceptronSearch(NamedTuple):
-    """A perceptron in single precision: the fields of its program, and ``slack``, which no error of the first layer exceeds, (H,)."""
+    """A perceptron for the search: the fields of its program, and ``slack``, which no error of the first layer exceeds, (H,)."""
 
     row: np.ndarray
     anion_row: np.ndarray
@@ -89,10 +89,10 @@ def tile_workspace(program: PerceptronSearch, n_slots: int, largest: int) -> Til
     )
 
 
-def at_anion(program: PerceptronProgram, blocks: BlockArrays, anion: int) -> PerceptronSearch:  # noqa: ARG001
-    """Return the program in single precision."""
+def at_anion(program: PerceptronProgram, blocks: BlockArrays, anion: int, dtype: type = np.float32) -> PerceptronSearch:  # noqa: ARG001
+    """Return the program in another precision."""
     _, slack = _first_layer_bounds(program, blocks.size.shape[1])
-    return PerceptronSearch(*(np.ascontiguousarray(array, np.float32) for array in (*program, slack)))
+    return PerceptronSearch(*(np.ascontiguousarray(array, dtype) for array in (*program, slack)))
 
 
 def promise(program: PerceptronProgram, blocks: BlockArrays) -> np.ndarray:

@@ -82,7 +82,7 @@ def _scan_tile(blocks, b, prefix, tile, threshold, filters, hits, n_hits):
 
 
 @inlined
-def _first_prefix(prefix, blocks, b):
+def first_prefix(prefix, blocks, b):
     """Set the first choice of the slots before the tile; return False if there is none."""
     for slot in range(row_slot(blocks)):
         prefix[slot] = prefix[slot - 1] + 1 if slot > 0 and blocks.run[b, slot] else 0
@@ -92,7 +92,7 @@ def _first_prefix(prefix, blocks, b):
 
 
 @inlined
-def _next_prefix(prefix, blocks, b):
+def next_prefix(prefix, blocks, b):
     """Advance to the next choice of the slots before the tile; return False after the last."""
     n_prefix = row_slot(blocks)
     slot = n_prefix - 1
@@ -151,7 +151,7 @@ def search_blocks(program, blocks, order, state, threshold, bounds, filters, wor
     n_hits = 0
     while state[0] < state[1]:
         b = order[state[0]]
-        more = (not prune or bounds[b] > threshold) and _first_prefix(prefix, blocks, b)
+        more = (not prune or bounds[b] > threshold) and first_prefix(prefix, blocks, b)
         if more:
             open_tile(blocks, b, filters[0], tile)
             prepare(program, blocks, b, work, tile)
@@ -168,7 +168,7 @@ def search_blocks(program, blocks, order, state, threshold, bounds, filters, wor
                         state[3] += n_candidates(blocks, b, tile)
                     n_hits = _scan_tile(blocks, b, prefix, tile, threshold, filters, hits, n_hits)
             number += 1
-            more = _next_prefix(prefix, blocks, b)
+            more = next_prefix(prefix, blocks, b)
         state[2] = 0
         state[0] += 1
     return n_hits

@@ -64,6 +64,14 @@ class Stages:
                 return replace(found[0], ranked=ranked, n_scored=n_scored)
             depth *= _DEEPER
 
+    def listing(self, space: Space, name: str, k: int, **options: Any) -> ClassRanking:
+        """Return the ``k`` best formulas of class ``name``, or all that a second stage orders, if those are more."""
+        if self.second is None:
+            return self.rank(space, name, k, **options)
+        found, candidates = search_all(self.first, space, name, max(k, self.depth), **options)
+        ranked = _ordered(space, name, candidates, self.second.scores(name, candidates), NO_LIMITS, len(candidates))
+        return replace(found[0], ranked=ranked, n_scored=sum(item.n_scored for item in found))
+
 
 def search_all(models: Sequence[Recommender], space: Space, name: str, depth: int, **options: Any) -> tuple[list[ClassRanking], Candidates]:
     """Return the ``depth`` best of class ``name`` by each model, and the candidates of all of them, each formula once."""

@@ -29,6 +29,10 @@ class Ranked:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def first(self, k: int) -> Ranked:
+        """Return the first ``k``."""
+        return Ranked(self.candidates.take(np.arange(min(k, len(self)))), self.ids[:k], self.scores[:k])
+
 
 class BestFormulas:
     """Keeps the ``k`` best formulas of a class among the candidates offered, in any order and number of offers.

@@ -58,6 +58,11 @@ class SearchFilter:
     wanted: int
     max_coefficient: int
 
+    @property
+    def is_open(self) -> bool:
+        """Whether every candidate passes."""
+        return bool(self.allowed.all() and self.anion_allowed.all() and not self.wanted and not self.max_coefficient)
+
     def allowed_blocks(self, space: Space, name: str) -> np.ndarray:
         """Return whether each block of class ``name`` can hold an allowed candidate, bool (n_blocks,)."""
         blocks = space.block_arrays(name)

@@ -45,7 +45,7 @@ def rank_listed(
     rows = np.flatnonzero(own & search_filter.passes(space, name, program.candidates))
     best.offer(program.candidates.take(rows), program.scores[rows])
     n_scored = len(program.candidates)
-    walk = _Walk(space, name, search_filter)
+    walk = Walk(space, name, search_filter)
     for block in np.flatnonzero(search_filter.allowed_blocks(space, name)).tolist():
         for candidates in walk.block(block):
             if best.threshold >= program.rest:
@@ -57,7 +57,7 @@ def rank_listed(
     return best.ranked(), n_scored
 
 
-class _Walk:
+class Walk:
     """Writes the candidates of a block that a filter lets pass, in the order of their candidate_id."""
 
     def __init__(self, space: Space, name: str, search_filter: SearchFilter) -> None:

@@ -32,7 +32,7 @@ _HIT_CAPACITY = 1 << 16
 _N_PIECES = 256
 _OFFER = 1 << 13
 # What a block costs besides its candidates, in candidates.
-_BLOCK_WORK = 40000.0
+BLOCK_WORK = 40000.0
 # Products of two larger numbers, summed over factors and positions, can overflow single precision.
 _LARGEST_PARAMETER = 1e15
 
@@ -85,10 +85,6 @@ def rank_class(
     if isinstance(program, ShuffledScores):
         shuffled = rank_shuffled(space, name, program, k, **options)
         return ClassRanking(shuffled[0], space.classes[name].n_candidates, shuffled[1])
-    if not all(np.isfinite(array).all() for array in program):
-        raise ArtifactError(f"the model's parameters for class {name!r} are not all finite: train it again")
-    if max(np.abs(array).max(initial=0.0) for array in program) > _LARGEST_PARAMETER:
-        raise ArtifactError(f"the model's parameters for class {name!r} are beyond {_LARGEST_PARAMETER:g}: train it again")
     search = _Search(space, name, program, BestFormulas(space, name, k, excluded, limits), search_filter, prune)
     progress = progress or SilentProgress()
     progress.start(f"rank {name}", space.classes[name].n_candidates, "candidates")
@@ -105,6 +101,58 @@ def rank_class(
     return ClassRanking(search.best.ranked(), n_candidates, search.n_scored if prune else n_candidates)
 
 
+def checked_margin(name: str, program: ScoringProgram, n_slots: int) -> float:
+    """Return the margin of a program's scores in single precision.
+
+    Raises
+    ------
+    ArtifactError
+        If the program holds numbers that are not finite, or too large for single precision.
+    """
+    if not all(np.isfinite(array).all() for array in program):
+        raise ArtifactError(f"the model's parameters for class {name!r} are not all finite: train it again")
+    if max(np.abs(array).max(initial=0.0) for array in program) > _LARGEST_PARAMETER:
+        raise ArtifactError(f"the model's parameters for class {name!r} are beyond {_LARGEST_PARAMETER:g}: train it again")
+    margin = form_of(program).score_margin(program, n_slots)
+    if not np.isfinite(margin):
+        raise ArtifactError(f"the model's scores for class {name!r} are beyond what single precision can hold: train it again")
+    return margin
+
+
+def pieces(order: np.ndarray, sizes: np.ndarray, all_work: float, weight: float) -> list[np.ndarray]:
+    """Cut blocks into pieces of about equal work, of which ``all_work`` has some hundreds; sizes (n_blocks,)."""
+    work = np.cumsum(weight * sizes[order] + BLOCK_WORK)
+    cuts = np.unique(np.searchsorted(work, np.arange(1, _N_PIECES) * (all_work / _N_PIECES)))
+    return [piece for piece in np.split(order, cuts) if len(piece)]
+
+
+def programs_at(
+    pool: ThreadPoolExecutor, program: ScoringProgram, blocks: BlockArrays, anions: np.ndarray, dtype: type
+) -> Iterator[tuple[int, Any]]:
+    """Yield each anion with its program for the kernels, which is made while the one before is worked with."""
+
+    def at_anion(anion: int) -> Any:
+        return form_of(program).at_anion(program, blocks, anion, dtype)
+
+    made = deque([pool.submit(at_anion, int(anions[0]))] if len(anions) else [])
+    for i, anion in enumerate(anions):
+        current = made.popleft().result()
+        made.extend(pool.submit(at_anion, int(following)) for following in anions[i + 1 : i + 2])
+        yield int(anion), current
+
+
+def new_hits(blocks: BlockArrays) -> Hits:
+    """Return room for the hits of a thread."""
+    capacity = max(_HIT_CAPACITY, int(blocks.size.max()) ** 2)
+    return Hits(np.empty(capacity, np.int64), np.empty((capacity, blocks.size.shape[1]), np.int64))
+
+
+def tile_of(blocks: BlockArrays, dtype: type = np.float32) -> Tile:
+    """Return room for the tiles of a thread."""
+    n_elements = 1 + int(max(blocks.cation_element.max(), blocks.anion_element.max()))
+    return new_tile(blocks.size.shape[1], int(blocks.size.max()), n_elements, dtype)
+
+
 class _Search:
     """One search of a class, anion after anion, shared by its threads; only ``best`` and the counters need the lock."""
 
@@ -114,12 +162,10 @@ class _Search:
         self._blocks: BlockArrays = space.block_arrays(name)
         self._sizes = space.classes[name].block_size
         self._program, self._form = program, form_of(program)
-        self._margin = self._form.score_margin(program, self._blocks.size.shape[1])
-        if not np.isfinite(self._margin):
-            raise ArtifactError(f"the model's scores for class {name!r} are beyond what single precision can hold: train it again")
+        self._margin = checked_margin(name, program, self._blocks.size.shape[1])
         self._filter = search_filter
         self._allowed = np.flatnonzero(search_filter.allowed_blocks(space, name))
-        self._work = self._sizes[self._allowed].sum() + _BLOCK_WORK * len(self._allowed)
+        self._work = self._sizes[self._allowed].sum() + BLOCK_WORK * len(self._allowed)
         self._bounds = np.full(len(self._sizes) if prune else 0, np.inf, np.float32)
         self._local = threading.local()
         self._lock = threading.Lock()
@@ -133,27 +179,15 @@ class _Search:
         promise = self._form.promise(self._program, self._blocks)
         order = self._allowed[np.argsort(-promise[self._allowed], kind="stable")]
         anions, first = np.unique(self._blocks.anion[order], return_index=True)
-        for anion, program in self._programs(pool, anions[np.argsort(first)]):
+        for anion, program in programs_at(pool, self._program, self._blocks, anions[np.argsort(first)], np.float32):
             own = order[self._blocks.anion[order] == anion]
             if len(self._bounds):
                 deque(pool.map(partial(self._bound, program), self._pieces(own, 0)), maxlen=0)
                 own = own[np.argsort(-self._bounds[own], kind="stable")]
             yield from pool.map(partial(self._search, program), self._pieces(own, 1))
 
-    def _programs(self, pool: ThreadPoolExecutor, anions: np.ndarray) -> Iterator[tuple[int, Any]]:
-        """Yield each anion with its program, which is made while the one before is searched."""
-        at_anion = partial(self._form.at_anion, self._program, self._blocks)
-        programs = deque([pool.submit(at_anion, int(anions[0]))] if len(anions) else [])
-        for i, anion in enumerate(anions):
-            program = programs.popleft().result()
-            programs.extend(pool.submit(at_anion, int(following)) for following in anions[i + 1 : i + 2])
-            yield int(anion), program
-
     def _pieces(self, order: np.ndarray, weight: float) -> list[np.ndarray]:
-        """Cut blocks into pieces of about equal work."""
-        work = np.cumsum(weight * self._sizes[order] + _BLOCK_WORK)
-        cuts = np.unique(np.searchsorted(work, np.arange(1, _N_PIECES) * (self._work / _N_PIECES)))
-        return [piece for piece in np.split(order, cuts) if len(piece)]
+        return pieces(order, self._sizes, self._work, weight)
 
     def _bound(self, program: Any, piece: np.ndarray) -> None:
         """Fill the bounds of a piece."""
@@ -198,12 +232,6 @@ class _Search:
     def _scratch(self, program: Any) -> tuple[Any, Tile, Hits]:
         if not hasattr(self._local, "scratch"):
             n_slots, largest = self._blocks.size.shape[1], int(self._blocks.size.max())
-            capacity = max(_HIT_CAPACITY, largest**2)
-            n_elements = 1 + int(max(self._blocks.cation_element.max(), self._blocks.anion_element.max()))
-            self._local.scratch = (
-                self._form.workspace(program, n_slots, largest),
-                new_tile(n_slots, largest, n_elements),
-                Hits(np.empty(capacity, np.int64), np.empty((capacity, n_slots), np.int64)),
-            )
+            self._local.scratch = (self._form.workspace(program, n_slots, largest), tile_of(self._blocks), new_hits(self._blocks))
         work, tile, hits = self._local.scratch
         return work, tile, hits

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,13 @@ from crcrank.models.staged import Stages
 from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.ranking.best import Ranked
 from crcrank.ranking.filters import ElementFilter, SearchFilter, search_filter
-from crcrank.ranking.limits import Limits
+from crcrank.ranking.limits import NO_LIMITS, Limits
 from crcrank.space.placement import Placer
 from crcrank.space.space import Compositions, Space
 from crcrank.stages.common import candidate_columns, chosen_classes, filters_in_words, load_space, read_compositions
 from crcrank.stages.export import check_format, write_rows
 from crcrank.stages.novelty import Surroundings
+from crcrank.stages.ranks import RankFinder, read_asked, write_ranks
 
 _log = logging.getLogger(__name__)
 N_SHOWN = 20
@@ -82,6 +84,8 @@ class RankSummary:
         The first rows of each class, as the ranking's columns.
     table
         The whole ranking.
+    ranks
+        The ranks of the formulas asked for, the best of each class first, as the columns of ``ranks``.
     """
 
     classes: dict[str, ClassFacts] = field(repr=False)
@@ -89,6 +93,7 @@ class RankSummary:
     out: Path | None
     best: dict[str, list[dict[str, Any]]] = field(repr=False)
     table: pa.Table = field(repr=False)
+    ranks: list[dict[str, Any]] = field(repr=False)
 
 
 def rank_provenance(
@@ -100,8 +105,9 @@ def rank_provenance(
     space: Space,
     classes: Sequence[str] | None = None,
     rerank: Path | None = None,
+    ranks_of: Sequence[Path] = (),
 ) -> Provenance:
-    """Return what shapes the rows of a ranking; ``known`` comes last among the inputs, if it is one."""
+    """Return what shapes the rows of a ranking, and of the ranks beside it."""
     config = settings.rank.model_dump(mode="json") | {"classes": None if classes is None else list(classes)}
     inputs = [
         model,
@@ -110,6 +116,7 @@ def rank_provenance(
         settings.space.elements,
         settings.space.cautions,
         *(path for path in (rerank, known) if path),
+        *ranks_of,
     ]
     return Provenance(config=config, inputs=inputs, space_digest=space.digest)
 
@@ -122,6 +129,7 @@ def run_rank(
     settings: Settings,
     known: Path | None = None,
     rerank: Path | None = None,
+    ranks_of: Sequence[Path] = (),
     classes: Sequence[str] | None = None,
     k: int | None = None,
     format: str | None = None,  # noqa: A002  (the word that users write: --format)
@@ -137,6 +145,8 @@ def run_rank(
         Artifacts; without ``known``, known formulas are listed too.
     rerank
         Another model, which orders the best anew; the settings say how many of each class.
+    ranks_of
+        ``known`` artifacts: the exact rank of each of their formulas goes beside ``out``, with the histogram of all scores.
     out
         The ``ranking`` artifact, or ``.csv`` or ``.jsonl``; nothing is written if left out.
     settings
@@ -155,11 +165,15 @@ def run_rank(
     ArtifactError
         If an artifact is missing, damaged, or made for another space.
     ConfigError
-        If a class was never learned, ``k`` is too large, or the filters leave nothing.
+        If a class was never learned, ``k`` is too large, the filters leave nothing, or ranks would have no place beside ``out``.
     OutputError
         If ``out`` exists and ``overwrite`` is false, or it cannot be written.
     """
     kind = check_format(out, format)
+    if ranks_of and (settings.rank.one_per_family or settings.rank.max_per_system):
+        raise ConfigError("--ranks-of: ranks are those in the whole list; leave out --one-per-family and --max-per-system")
+    if ranks_of and out and kind != "parquet":
+        raise ConfigError(f"--ranks-of: ranks are written beside a Parquet file, and {out} is none; leave -o out for a table")
     if k is not None:
         settings = settings.model_copy(update={"rank": settings.rank.model_copy(update={"k": k})})
     with hold_output(out, overwrite=overwrite) if out else nullcontext():
@@ -169,6 +183,7 @@ def run_rank(
         learned, reranker = _read_model(model, space), _read_model(rerank, space) if rerank else None
         stages = Stages.of(learned, reranker, settings.rank.rerank_depth)
         chosen = chosen_classes(classes, learned.classes, settings)
+        asked = read_asked(ranks_of)
         if reranker:
             chosen_classes(chosen, reranker.classes, settings)
         if k is not None:
@@ -179,7 +194,8 @@ def run_rank(
         ranker = _Ranker(
             space, settings.rank, ions, compositions, stages, wanted, radioactive, cautions, n_threads, progress or SilentProgress()
         )
-        table, facts = ranker.rank_all(_classes_left(space, chosen, wanted))
+        table, facts, listings = ranker.rank_all(_classes_left(space, chosen, wanted))
+        found = ranker.finder().find(asked, listings) if ranks_of else None
         notes = tuple(_notes(settings.rank, known, chosen, facts))
         extra = {
             "classes": {name: asdict(item) for name, item in facts.items()},
@@ -187,11 +203,14 @@ def run_rank(
             "filters": filters_in_use(settings.rank),
         }
         if out and kind == "parquet":
-            provenance = rank_provenance(model, plan, known, settings=settings, space=space, classes=classes, rerank=rerank)
+            shaped: dict[str, Any] = {"settings": settings, "space": space, "classes": classes, "rerank": rerank}
+            provenance = rank_provenance(model, plan, known, **shaped, ranks_of=ranks_of)
             write_artifact(out, "ranking", table, replace(provenance, extra=extra))
+            if found:
+                write_ranks(out, found, provenance)
         elif out:
             write_rows(table, kind, out)
-    return RankSummary(facts, notes, out, best_rows(table), table)
+    return RankSummary(facts, notes, out, best_rows(table), table, found.ranks.to_pylist() if found else [])
 
 
 def _read_model(path: Path, space: Space) -> Recommender:
@@ -254,28 +273,33 @@ class _Ranker:
     n_threads: int
     progress: ProgressSink
 
-    def rank_all(self, names: Sequence[str]) -> tuple[pa.Table, dict[str, ClassFacts]]:
-        """Return the rows and facts of all classes."""
-        rows, facts = [], {}
+    def finder(self) -> RankFinder:
+        """Return what finds the ranks of given formulas."""
+        return RankFinder(self.space, self.ions, self.stages, self.wanted, self.known, self.n_threads, self.progress)
+
+    def rank_all(self, names: Sequence[str]) -> tuple[pa.Table, dict[str, ClassFacts], dict[str, Ranked]]:
+        """Return the rows and facts of all classes, and all that each lists, which may be more than the rows."""
+        rows, facts, listings = [], {}, {}
         placements = Placer(self.space, self.ions).places(self.known, names)
         around = Surroundings(self.space, self.ions, self.known, placements, self.cautions)
         for name in names:
-            ranked, facts[name] = self._rank_class(name, len(placements[name]))
-            rows.append(self._rows(name, ranked, around))
+            listings[name], facts[name] = self._rank_class(name, len(placements[name]))
+            rows.append(self._rows(name, listings[name].first(self.rank.k), around))
         table = pa.concat_tables(rows)
         if not table.num_rows:
             raise ConfigError("rank: the filters leave no unknown formula in any class; nothing was written")
-        return table, facts
+        return table, facts, listings
 
     def _rank_class(self, name: str, n_known: int) -> tuple[Ranked, ClassFacts]:
         start = time.perf_counter()
-        found = self.stages.rank(
+        limits = Limits(self.rank.one_per_family, self.rank.max_per_system)
+        find = self.stages.listing if limits == NO_LIMITS else partial(self.stages.rank, limits=limits)
+        found = find(
             self.space,
             name,
             self.rank.k,
             excluded=self.space.formula_keys(name, self.known),
             search_filter=self.wanted,
-            limits=Limits(self.rank.one_per_family, self.rank.max_per_system),
             n_threads=self.n_threads,
             prune=not self.rank.exhaustive,
             progress=self.progress,
@@ -284,7 +308,7 @@ class _Ranker:
         _log.info("%s: %s candidates ranked in %.1f s", name, f"{found.n_candidates:,}", seconds)
         facts = ClassFacts(
             k=self.rank.k,
-            n_listed=len(found.ranked),
+            n_listed=min(self.rank.k, len(found.ranked)),
             n_candidates=found.n_candidates,
             n_known=n_known,
             n_scored=found.n_scored,
