@@ -1,6 +1,8 @@
 """Slow and obvious twins of crcrank.evaluation; imports nothing from crcrank."""
 
+import itertools
 from fractions import Fraction
+from math import comb
 
 
 def discovery_curve(ranked_formulas, holdout):
@@ -52,3 +54,36 @@ def group_counts(labels, validation):
         n_rows, n_validation = counts.get(label, (0, 0))
         counts[label] = (n_rows + 1, n_validation + (row in validation))
     return counts
+
+
+def p_value(n_hits, k, n_reachable, n_unknown):
+    """Sum the hypergeometric distribution, exactly."""
+    ways = sum(comb(n_reachable, x) * comb(n_unknown - n_reachable, k - x) for x in range(n_hits, min(k, n_reachable) + 1))
+    return Fraction(ways, comb(n_unknown, k))
+
+
+def _quantile(chances, share):
+    """Return the first value whose cumulative chance reaches ``share``, from {value: exact chance}."""
+    total = Fraction(0)
+    for value in sorted(chances):
+        total += chances[value]
+        if total >= share:
+            return value
+    raise AssertionError
+
+
+def resampled_hits(n_hits, n):
+    rate = Fraction(n_hits, n)
+    chances = {x: comb(n, x) * rate**x * (1 - rate) ** (n - x) for x in range(n + 1)}
+    return _quantile(chances, Fraction(25, 1000)), _quantile(chances, Fraction(975, 1000))
+
+
+def depth_of(ranks, share):
+    """Draw every possible resample of the compounds."""
+    n = len(ranks)
+    m = next(m for m in range(1, n + 1) if m >= share * n - 1e-9)
+    chances = {}
+    for drawn in itertools.product(sorted(ranks), repeat=n):
+        found = sorted(drawn)[m - 1]
+        chances[found] = chances.get(found, 0) + Fraction(1, n**n)
+    return sorted(ranks)[m - 1], _quantile(chances, Fraction(25, 1000)), _quantile(chances, Fraction(975, 1000))

@@ -22,6 +22,7 @@ from crcrank.ranking.counting import program_scores
 from crcrank.ranking.filters import search_filter
 from crcrank.space.listed import ListedScores
 from crcrank.space.placement import Placer
+from crcrank.stages.ingest import run_ingest
 from crcrank.stages.rank import run_rank
 from crcrank.stages.ranks import FILTERED, KNOWN, RankFinder
 
@@ -134,15 +135,26 @@ def test_ranks_beside_a_ranking_go_on_where_it_ends(config, tmp_path):
     assert [row["formula"] for row in ranked] == sorted((row["formula"] for row in ranked), key=full.get)
     assert all(row["rank"] >= full[row["formula"]] for row in ranked)
     assert all(row["score"] == row["search_score"] for row in ranked)
-    reasons = {row["formula"]: row["reason"] for row in found if row["rank"] is None}
-    assert reasons.pop("FeTi") == "no anion (intermetallic)"
-    assert sorted(reasons.values()).count(KNOWN) == 3 + 3  # those of the ternaries, and of what lies outside and both lists have
+    assert [row["reason"] for row in found if row["rank"] is None] == [KNOWN] * 7  # three ternaries, and what lies outside
 
     histogram = read_artifact(tmp_path / "r.histogram.parquet", "histogram").table.to_pylist()
     assert sum(row["n_candidates"] for row in histogram) == summary.classes["ternary"].n_candidates
     assert sum(row["n_known"] for row in histogram) == summary.classes["ternary"].n_known
     assert sum(row["n_asked"] for row in histogram) == len(ranked)
     assert all(before["high"] == after["low"] for before, after in pairwise(histogram))
+
+
+def test_what_has_no_place_has_a_reason(config, tmp_path):
+    rules = load_config(config).ingest.rules
+    run_ingest([tiny.write_list(tmp_path / "l.csv", ["TiU", "BaO"])], config.parent / "run" / "mine.parquet", rules=rules)
+    reasons = {row["formula"]: row["reason"] for row in _run(config, ranks_of=["mine"]).ranks}
+    assert reasons["TiU"] == "no anion (intermetallic)"
+    assert reasons["BaO"] in {"class not asked for (binary)", KNOWN}
+
+
+def test_ranks_are_those_of_the_whole_list(config):
+    with pytest.raises(ConfigError, match="leave out --one-per-family and --max-per-system"):
+        _run(config, rank={"one_per_family": True})
 
 
 def test_a_filter_leaves_formulas_without_a_rank(config):
@@ -173,4 +185,4 @@ def test_the_command_prints_ranks(config, capsys):
     assert main(["rank", *paths, *options]) == 0
     printed = capsys.readouterr().out
     assert "Ranks among all candidates" in printed
-    assert "no anion (intermetallic)" in printed
+    assert KNOWN in printed

@@ -128,6 +128,52 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("n_reachable", pa.int64()),
             ("n_holdout", pa.int64()),
             ("n_unknown", pa.int64()),
+            ("hits_low", pa.int64()),  # 95 % interval by resampling the holdout
+            ("hits_high", pa.int64()),
+            ("log10_p_value", pa.float64()),  # of as many hits by chance
+        ]
+    ),
+    # How far one must read in a class to find a share of a holdout.
+    "depths": pa.schema(
+        [
+            ("composition_class", _text),
+            ("holdout", _text),
+            ("recall", pa.float64()),
+            ("rank", pa.int64()),
+            ("rank_low", pa.int64()),  # 95 % interval by resampling the holdout
+            ("rank_high", pa.int64()),
+            ("rank_random", pa.float64()),  # expected of a random order
+            ("n_ranked", pa.int64()),
+            ("n_unknown", pa.int64()),
+        ]
+    ),
+    # One row is a compound of a holdout: its rank, and what among the known is rare about it, or why it is out of reach.
+    "compounds": pa.schema(
+        [
+            ("holdout", _text),
+            ("composition_class", _text),
+            ("formula", _text),
+            ("pretty_formula", _text),
+            ("rank", pa.int64()),
+            ("is_listed", pa.bool_()),
+            ("score", pa.float64()),
+            ("ions", _texts),
+            ("reason", _text),
+        ]
+    ),
+    # One row is a tenth of the listed formulas of a class, by their probability.
+    "calibration": pa.schema(
+        [
+            ("composition_class", _text),
+            ("holdout", _text),
+            ("low", pa.float64()),
+            ("high", pa.float64()),
+            ("n_formulas", pa.int64()),
+            ("n_found", pa.int64()),
+            ("mean_probability", pa.float64()),
+            ("share", pa.float64()),
+            ("share_low", pa.float64()),
+            ("share_high", pa.float64()),
         ]
     ),
     "study_cell": pa.schema(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 from crcrank.errors import ConfigError, InputDataError
+from crcrank.evaluation.chance import log10_p_value, resampled_hits
 from crcrank.evaluation.curves import discovery_curve
 
 _NORMAL_QUANTILE_975 = 1.959963984540054
@@ -54,7 +55,11 @@ class HitRow:
     enrichment
         hit_rate / base_rate.
     expected_random
-        k * base_rate, the hits that a random ranking expects.
+        k * base_rate, the hits that a random ranking expects (the mean of the hypergeometric distribution).
+    hits_low, hits_high
+        95 % interval of the hits by resampling the holdout.
+    log10_p_value
+        Decimal logarithm of the probability that a random ranking has as many hits or more; at most 0.
     """
 
     k: int
@@ -68,6 +73,9 @@ class HitRow:
     base_rate: float
     enrichment: float
     expected_random: float
+    hits_low: int
+    hits_high: int
+    log10_p_value: float
 
 
 def hit_table(ranked_formulas: Sequence[str], holdout: AbstractSet[str], *, n_unknown: int, cutoffs: Sequence[int]) -> list[HitRow]:
@@ -113,6 +121,7 @@ def hit_row(counts: HitCounts) -> HitRow:
     """
     k, n_hits, n_reachable, n_unknown = counts.k, counts.n_hits, counts.n_reachable, counts.n_unknown
     low, high = wilson_interval(n_hits, k)
+    hits_low, hits_high = resampled_hits(n_hits, n_reachable)
     return HitRow(
         k=k,
         n_hits=n_hits,
@@ -125,6 +134,9 @@ def hit_row(counts: HitCounts) -> HitRow:
         base_rate=n_reachable / n_unknown,
         enrichment=(n_hits * n_unknown) / (k * n_reachable),
         expected_random=k * n_reachable / n_unknown,
+        hits_low=hits_low,
+        hits_high=min(hits_high, k),
+        log10_p_value=log10_p_value(n_hits, k, n_reachable, n_unknown),
     )
 
 
