@@ -2,8 +2,9 @@
 
 pymatgen: the first of ``Composition.oxi_state_guesses()``. SMACT: of the neutral combinations of its ``icsd24`` oxidation
 states that pass its Pauling test, the one of the highest ``compound_probability``; no answer where there are several without one.
-Formulas are drawn from the lists in data-samples, by the packaged rules of ``ingest``; those without an assignment by the ion table, with
-more than five elements or more than ``--max-atoms`` atoms are passed over (both peers try every combination).
+Formulas are drawn from the lists in data-samples, by the packaged rules of ``ingest``; those without an assignment by the ion table
+(cyanides among them, unless the space can hold them), with more than five elements or more than ``--max-atoms`` atoms are passed over
+(both peers try every combination).
 
     python scripts/compare_oxidation_states.py [-n 5000] [--seed 0] [--show 20]
 """
@@ -22,7 +23,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from crcrank.chem.bonding import kind_of
+from crcrank.chem.bonding import has_cyanide, kind_of
 from crcrank.chem.charges import Assignment, ChargeBalancer
 from crcrank.chem.formula import parse_formula
 from crcrank.chem.ions import read_ion_table
@@ -69,7 +70,8 @@ def assigned(formulas: list[str], n: int, max_atoms: int) -> Iterator[tuple[str,
             return
         if composition and len(composition.elements) <= 5 and sum(composition.amounts) <= max_atoms:
             found = balancer.assignments(composition.elements, composition.amounts)
-            if found:
+            amount_by_element = dict(zip(composition.elements, composition.amounts, strict=True))
+            if found and not (kind_of(found[0]) and has_cyanide(amount_by_element)):
                 n -= 1
                 yield formula, found[0]
 

@@ -12,13 +12,13 @@ from fractions import Fraction
 import numpy as np
 
 
-def class_candidates(ions, n_cations, max_coefficient, mixed_valence=False, neutral=True):
-    """Return the set of all candidates of one anion with ``n_cations`` cations, all of different elements or, mixed, ions."""
+def class_candidates(ions, n_cations, max_coefficient, mixed_valence=False, neutral=True, n_anions=1):
+    """Return the set of all candidates of ``n_anions`` anions with ``n_cations`` cations, all of different elements or, mixed, ions."""
     anions = [ion for ion in ions if ion[1] < 0]
     found = set()
     for cations in itertools.combinations([ion for ion in ions if ion[1] > 0], n_cations):
-        for anion in anions:
-            chosen = (*cations, anion)
+        for chosen_anions in itertools.combinations(anions, n_anions):
+            chosen = (*cations, *chosen_anions)
             repeated = {element for element, n in Counter(element for element, _ in chosen).items() if n > 1}
             if not repeated or (mixed_valence and repeated.isdisjoint(element for element, _ in anions)):
                 found.update(_with_coefficients(chosen, max_coefficient, neutral))
@@ -30,6 +30,21 @@ def _with_coefficients(chosen, max_coefficient, neutral):
         charge = sum(state * n for (_, state), n in zip(chosen, coefficients, strict=True))
         if (charge == 0 or not neutral) and math.gcd(*coefficients) == 1:
             yield frozenset((element, state, n) for (element, state), n in zip(chosen, coefficients, strict=True))
+
+
+def n_charge_choices(charges, anion_charges, n_cations, max_coefficient, n_anions, neutral):
+    """Count the cations' charges and coefficients, or those with anions that balance them (or need not), whichever are more."""
+
+    def choices(states, n):
+        numbers = [(state, number) for state in range(len(states)) for number in range(1, max_coefficient + 1)]
+        rows = itertools.combinations_with_replacement(numbers, n)
+        return [sum(states[state] * number for state, number in row) for row in rows]
+
+    cations, anions = choices(charges, n_cations), choices(anion_charges, n_anions)
+    if not neutral:
+        return len(cations) * len(anions)
+    within = [total for total in cations if total <= n_anions * max(anion_charges) * max_coefficient]
+    return max(len(within), sum(total == other for total in within for other in anions))
 
 
 def formula(candidate):
@@ -51,12 +66,12 @@ def stoichiometry(candidate):
 
 def passes(candidate, *, required=(), allowed=(), excluded=(), anions=(), max_coefficient=0):
     elements = {element for element, _, _ in candidate}
-    anion = next(element for element, state, _ in candidate if state < 0)
+    own_anions = {element for element, state, _ in candidate if state < 0}
     return (
         set(required) <= elements
         and (not allowed or elements <= set(allowed))
         and not elements & set(excluded)
-        and (not anions or anion in anions)
+        and (not anions or bool(own_anions & set(anions)))
         and (not max_coefficient or max(n for _, _, n in candidate) <= max_coefficient)
     )
 
@@ -128,13 +143,13 @@ def fm_features(candidate, components, groups):
     """Return the features of a candidate as {feature: value}, and {feature: value in the linear term}, which differ for covariances."""
     values = {}
     cations = [(element, state) for element, state, _ in candidate if state > 0]
-    (anion,) = [(element, state) for element, state, _ in candidate if state < 0]
+    anions = [(element, state) for element, state, _ in candidate if state < 0]
     if "ion" in groups:
-        values |= {("ion", ion): 1.0 for ion in (*cations, anion)}
+        values |= {("ion", ion): 1.0 for ion in (*cations, *anions)}
     if "ion_coefficient" in groups:
         values |= {("ion_coefficient", (element, state), n): 1.0 for element, state, n in candidate}
     if "cation_anion" in groups:
-        values |= {("cation_anion", cation, anion): 1.0 for cation in cations}
+        values |= {("cation_anion", cation, anion): 1.0 for cation in cations for anion in anions}
     if "stoichiometry" in groups:
         values["stoichiometry", stoichiometry(candidate)] = 1.0
     linear = dict(values)
@@ -163,7 +178,7 @@ def _moments(candidate, components):
 def fm_score(candidate, components, groups, bias, weights, factors):
     """Rendle, ICDM 2010, eq. 1: a bias, a weight per feature, and the product of the factors of each two different features.
 
-    With ``cation_cation_anion``, also a product for each two cations, every factor times exp of the anion's scale.
+    With ``cation_cation_anion``, also a product for each two cations, every factor times exp of the anion's scale, for each anion.
     """
     values, linear = fm_features(candidate, components, groups)
     score = bias + sum(weights[feature] * value for feature, value in linear.items())
@@ -171,8 +186,8 @@ def fm_score(candidate, components, groups, bias, weights, factors):
         score += float(factors[one] @ factors[other]) * x * y
     if "cation_cation_anion" in groups:
         cations = [(element, state) for element, state, _ in candidate if state > 0]
-        (anion,) = [(element, state) for element, state, _ in candidate if state < 0]
-        for one, other in itertools.combinations(cations, 2):
+        anions = [(element, state) for element, state, _ in candidate if state < 0]
+        for (one, other), anion in itertools.product(itertools.combinations(cations, 2), anions):
             score += float((factors["third", one] * factors["third", other]) @ np.exp(factors["scale", anion]))
     return score
 
@@ -273,10 +288,11 @@ def _splitmix(bits):
     return bits ^ (bits >> 31)
 
 
-def charge_assignments(ions, composition):
+def charge_assignments(ions, composition, mixed_share):
     """Return {ions and amounts of the smallest number of formula units: product of shares} of a composition's neutral assignments.
 
-    Every element has one state, or one element two positive ones; ``ions`` maps (element, oxidation state) to a share.
+    Every element has one state, or one element two positive ones, which counts ``mixed_share``; ``ions`` maps (element, oxidation
+    state) to a share.
     """
     found = {}
     for element in (None, *composition):
@@ -284,7 +300,8 @@ def charge_assignments(ions, composition):
             for split in _splits(ions, composition, element, units):
                 amounts = [n for _, n in split]
                 if sum(state * n for (_, state), n in split) == 0 and (units == 1 or math.gcd(units, *amounts) == 1):
-                    found[frozenset(split)] = math.prod(ions[ion] for ion, _ in split)
+                    is_mixed = len(split) > len(composition)
+                    found[frozenset(split)] = (mixed_share if is_mixed else 1) * math.prod(ions[ion] for ion, _ in split)
     return found
 
 

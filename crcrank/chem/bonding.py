@@ -69,7 +69,7 @@ class Recogniser:
     def reason(self, elements: Sequence[str], amounts: Sequence[int]) -> str:
         """Return why tabled elements, anions among them, have no neutral assignment of one anion and cations in one state each."""
         amount_by_element = dict(zip(elements, amounts, strict=True))
-        if "C" in amount_by_element and amount_by_element.get("N") == amount_by_element["C"]:
+        if has_cyanide(amount_by_element):
             return CYANIDE
         for find in (self.balancer.plain, self.balancer.mixed):
             kinds = filter(None, map(kind_of, find(elements, amounts)))
@@ -90,6 +90,11 @@ class Recogniser:
             small = (kind for (symbol, n), kind in _SMALL_ANIONS.items() if symbol == anion and n * usual == amount_by_element[anion])
             return next(small, _BONDS.get(anion, NOT_NEUTRAL))
         return NOT_NEUTRAL
+
+
+def has_cyanide(amount_by_element: Mapping[str, int]) -> bool:
+    """Return whether each carbon has a nitrogen, as in cyanides, cyanates and thiocyanates."""
+    return "C" in amount_by_element and amount_by_element.get("N") == amount_by_element["C"]
 
 
 def kind_of(assignment: Assignment) -> str | None:
