@@ -28,6 +28,8 @@ _PATH_KEYS = (
     ("study", "holdout"),
 )
 
+LIVE_SOURCES = ("optimade", "mp")
+"""What stands before the colon in the name of a source over the network."""
 
 _Factors = Annotated[int, Field(ge=1)]
 FactorsByCations = tuple[_Factors, _Factors, _Factors, _Factors]
@@ -44,6 +46,7 @@ class ClassSettings(_Section):
     max_coefficient: int = Field(ge=1)
     mixed_valence: bool = False
     neutral: bool = True
+    n_anions: int = Field(ge=1, le=2, default=1)
 
 
 class SpaceSettings(_Section):
@@ -259,10 +262,10 @@ class ValidateSettings(_Section):
 
 
 class RunSettings(_Section):
-    """What ``crcrank run`` reads, and the classes it trains and ranks (none named: those of ``[train]``)."""
+    """What ``crcrank run`` reads, paths or live sources, and the classes it trains and ranks (none named: those of ``[train]``)."""
 
-    known: tuple[Path, ...]
-    holdout: tuple[Path, ...]
+    known: tuple[str, ...]
+    holdout: tuple[str, ...]
     classes: tuple[str, ...]
 
 
@@ -428,7 +431,15 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _joined(folder: Path, value: Any) -> Any:
     if isinstance(value, list):
         return [_joined(folder, item) for item in value]
-    return str(folder / value) if isinstance(value, str) else value
+    if not isinstance(value, str) or is_live(value, folder):
+        return value
+    return str(folder / value)
+
+
+def is_live(name: Path | str, folder: Path = Path()) -> bool:
+    """Say whether a name stands for a source over the network, and not for a path in ``folder``."""
+    kind, colon, _ = str(name).partition(":")
+    return bool(colon) and kind in LIVE_SOURCES and not (folder / name).exists()
 
 
 def _with_defaults(own: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:

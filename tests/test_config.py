@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from crcrank.config import load_config, packaged_config_dir
+from crcrank.config import LIVE_SOURCES, load_config, packaged_config_dir
 from crcrank.errors import ConfigError
+from crcrank.sources.registry import LIVE
 
 CLASSES = "[space.classes.binary]\nn_cations = 1\nmax_coefficient = 3\n"
 
@@ -26,8 +27,8 @@ def test_the_default_space_is_the_documented_one():
 
 def test_the_quickstart_names_lists_that_exist():
     run = load_config(packaged_config_dir() / "quickstart.toml").run
-    assert [path.name for path in (*run.known, *run.holdout)] == ["oqmd_icsd.csv", "cod.csv"]
-    assert all(path.exists() for path in (*run.known, *run.holdout))
+    assert [Path(path).name for path in (*run.known, *run.holdout)] == ["oqmd_icsd.csv", "cod.csv"]
+    assert all(Path(path).exists() for path in (*run.known, *run.holdout))
 
 
 def test_a_file_overrides_single_keys(tmp_path):
@@ -47,7 +48,19 @@ def test_classes_are_replaced_as_a_whole_and_trained(tmp_path):
 def test_paths_are_relative_to_the_file(tmp_path):
     settings = load_config(write(tmp_path, '[space]\nions = "my.csv"\n[run]\nknown = ["a.csv", "/b.csv"]\n'))
     assert settings.space.ions == tmp_path / "my.csv"
-    assert settings.run.known == (tmp_path / "a.csv", Path("/b.csv"))
+    assert settings.run.known == (str(tmp_path / "a.csv"), "/b.csv")
+
+
+def test_live_sources_are_no_paths_unless_a_file_has_the_name(tmp_path):
+    text = '[run]\nknown = ["optimade:https://example.org/optimade?filter=nelements=3", "mp:Ba-Ti-O", "mp:a.csv", "cif:a"]\n'
+    (tmp_path / "mp:a.csv").write_text("BaTiO3\n")
+    paths = (str(tmp_path / "mp:a.csv"), str(tmp_path / "cif:a"))
+    assert load_config(write(tmp_path, text)).run.known == (
+        "optimade:https://example.org/optimade?filter=nelements=3",
+        "mp:Ba-Ti-O",
+        *paths,
+    )
+    assert set(LIVE) == set(LIVE_SOURCES)
 
 
 @pytest.mark.parametrize(

@@ -222,6 +222,12 @@ def test_an_anion_completes_cations() -> None:
     assert [record.text for record in read(DATA / "kyoto_ions.txt", anion="F-")][3] == "Ge1Mg2F8"
 
 
+@pytest.mark.parametrize("line", ["Mg+2 O-2 1:{}", "Mg+{} O-2 1:1", "Mg+2.{} O-2 1:1"])
+def test_numbers_of_thousands_of_digits_are_no_ratio(tmp_path, line):
+    (tmp_path / "long.txt").write_text(line.format("1" * 5000) + "\nMg+2 O-2 1:1\n")
+    assert [record.text for record in read(tmp_path / "long.txt", format="kyoto")] == [line.format("1" * 5000), "Mg1O1"]
+
+
 @pytest.mark.parametrize("anion", ["O", "O2+", "2-", "O0-", ""])
 def test_an_anion_needs_its_charge(anion: str) -> None:
     with pytest.raises(ConfigError, match=r"--anion: wanted an element and its charge, such as O2-, found"):

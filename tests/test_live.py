@@ -119,6 +119,11 @@ def test_addresses_as_people_copy_them(service: Service, path: str) -> None:
     assert service.asked[0].startswith("/v1/structures?response_fields=chemical_formula_reduced%2Cstructure_features&page_limit=100")
 
 
+def test_a_filter_may_stand_in_the_address(service: Service) -> None:
+    list(read_source(f"optimade:{service.url}/v1/structures?filter=nelements%3D3&page_limit=9"))
+    assert parse_qs(urlsplit(service.asked[0]).query)["filter"] == ["nelements=3"]
+
+
 def test_a_filter_is_sent_and_has_pages_of_its_own(service: Service) -> None:
     read(service, 'elements HAS "Ti"')
     assert parse_qs(urlsplit(service.asked[0]).query)["filter"] == ['elements HAS "Ti"']

@@ -5,6 +5,7 @@ import shutil
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +16,8 @@ from crcrank.artifacts.store import read_artifact, write_artifact
 from crcrank.chem.formula import format_formula, parse_formula
 from crcrank.config import load_config
 from crcrank.errors import ArtifactError, ConfigError, InputDataError, OutputError, OutputHeldError
+from crcrank.sources import registry
+from crcrank.sources.records import RawRecord
 from crcrank.stages import run as run_stage
 from crcrank.stages.common import filters_in_words
 from crcrank.stages.encode import run_encode
@@ -416,6 +419,37 @@ def test_each_stage_says_why_it_runs(copied, monkeypatch):
     assert set(rerun(copied, force=True).stages.values()) == {"--force"}
     monkeypatch.setattr(run_stage, "__version__", "9.9")
     assert set(rerun(copied).stages.values()) == {"version changed"}
+
+
+def test_a_folder_is_read_again_when_a_file_in_it_changes(copied):
+    folder = copied.parent / "lists"
+    folder.mkdir()
+    (copied.parent / "holdout.csv").rename(folder / "holdout.csv")
+    copied.write_text(copied.read_text().replace('holdout = ["holdout.csv"]', 'holdout = ["lists"]'))
+    (folder / "gone.csv").symlink_to(folder / "nowhere.csv")
+    assert reasons(copied)["ingest holdout-1"].startswith("input changed")
+    (folder / ".hidden").write_text("KCl\n")
+    assert reasons(copied) == {}
+    (folder / "more.txt").write_text("KCl\nNaBr\n")
+    assert reasons(copied)["ingest holdout-1"] == "input changed: lists"
+    (folder / "more.txt").rename(folder / "another.txt")
+    assert reasons(copied)["ingest holdout-1"] == "input changed: lists"
+
+
+def test_a_live_source_is_asked_again_when_its_name_changes(copied, monkeypatch):
+    asked, formulas = [], (copied.parent / "holdout.csv").read_text().split()[1:]
+
+    def read(address, options, progress, *, refresh):  # noqa: ARG001
+        asked.append(address)
+        return iter([RawRecord(i, formula) for i, formula in enumerate(formulas)])
+
+    monkeypatch.setitem(registry.LIVE, "optimade", SimpleNamespace(read=read))
+    for name, expected in [("a", "input changed: their number"), ("b", "config changed: live")]:
+        text = copied.read_text().replace('holdout = ["holdout.csv"]', 'holdout = ["optimade:https://example.org/a"]')
+        copied.write_text(text.replace("example.org/a", f"example.org/{name}"))
+        assert reasons(copied)["ingest holdout-1"] == expected
+        assert reasons(copied) == {}
+    assert asked == ["https://example.org/a", "https://example.org/b"]
 
 
 def test_a_changed_space_changes_all_that_depends_on_it(copied):

@@ -71,6 +71,26 @@ def sha256_of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file's bytes, or of the names and bytes of all files in a folder but hidden ones."""
+    if not path.is_dir():
+        return sha256_of_file(path)
+    return digest_of([(str(item.relative_to(path)), _sha256_or_reason(item)) for item in _files(path)])
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
+
+
+def _sha256_or_reason(path: Path) -> str:
+    try:
+        return sha256_of_file(path) if path.is_file() else "no file"
+    except OSError as error:
+        return str(error.strerror)
+
+
 def sibling(path: Path, kind: str) -> Path:
     """Return the path beside ``path`` for a companion artifact: ``known.parquet`` -> ``known.rejected.parquet``."""
     return path.with_suffix(f".{kind}{path.suffix}")
@@ -238,7 +258,7 @@ def _header(kind: str, provenance: Provenance) -> dict[str, Any]:
         "config": dict(provenance.config),
         "config_digest": digest_of(dict(provenance.config)),
         "space_digest": provenance.space_digest,
-        "inputs": [{"path": str(path), "sha256": sha256_of_file(path)} for path in provenance.inputs],
+        "inputs": [{"path": str(path), "sha256": sha256_of(path)} for path in provenance.inputs],
         "seed": provenance.seed,
         "created_at": now.isoformat(timespec="seconds"),
         "packages": {"python": platform.python_version()} | {name: version(name) for name in _VERSIONED_PACKAGES},

@@ -25,8 +25,9 @@ ABOUT = About(
 
 NOT_NEUTRAL = "charges do not add up to zero (--anion completes cations)"
 
-_ION = re.compile(r"([A-Z][a-z]?)([+-]\d+(?:\.\d+)?)")
-_IONS = re.compile(r"\s*(?:[-+.\deE]+\s+)?(?P<ions>(?:[A-Z][a-z]?[+-]\d+(?:\.\d+)?\s+)+)(?P<ratio>\d+(?::\d+)*)\s*")
+_CHARGE = r"[+-]\d{1,9}(?:\.\d{1,9})?"  # Python converts no number of thousands of digits
+_ION = re.compile(rf"([A-Z][a-z]?)({_CHARGE})")
+_IONS = re.compile(rf"\s*(?:[-+.\deE]+\s+)?(?P<ions>(?:[A-Z][a-z]?{_CHARGE}\s+)+)(?P<ratio>\d{{1,9}}(?::\d{{1,9}})*)\s*")
 _SCORED = re.compile(r"\s*(?P<formula>(?:[A-Z][a-z]?\d*|[()])+)\s+[-+]?\d*\.\d+(?:[eE][-+]?\d+)?\s*")
 _ANION = re.compile(r"([A-Z][a-z]?)(\d*)-")
 

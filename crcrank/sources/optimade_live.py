@@ -15,7 +15,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 from urllib.request import Request, urlopen
 
 from crcrank import __version__
@@ -46,7 +46,7 @@ def read(address: str, options: ReadOptions, progress: ProgressSink, *, refresh:
     Parameters
     ----------
     address
-        The service, with or without ``/v1`` and ``/structures``.
+        The service, with or without ``/v1`` and ``/structures``; it may end in ``?filter=...``.
     options
         Of them ``filter``, in OPTIMADE's filter language.
     progress
@@ -82,6 +82,7 @@ def _first_url(address: str, wanted: str | None) -> str:
     parts = urlsplit(address)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigError(f"optimade:{address}: wanted an address such as optimade:https://example.org/optimade")
+    wanted = wanted or next(iter(parse_qs(parts.query).get("filter", ())), None)
     base = address.partition("?")[0].rstrip("/").removesuffix("/structures")
     if not base.rpartition("/")[2].startswith("v1"):
         base += "/v1"

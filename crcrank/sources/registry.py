@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from crcrank.config import is_live
 from crcrank.errors import ConfigError, InputDataError
 from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.sources import (
@@ -152,12 +153,6 @@ def read_source(path: Path | str, reading: Reading | None = None, progress: Prog
     else:
         reader = FORMATS[reading.format or _detected(source, reading.options)]
         yield from _at_least_one(source.name, reader.read(source, reading.options, progress.advance))
-
-
-def is_live(path: Path | str) -> bool:
-    """Say whether a name stands for a source over the network."""
-    kind, colon, _ = str(path).partition(":")
-    return bool(colon) and kind in LIVE and not Path(path).exists()
 
 
 def check_format(name: str | None) -> None:

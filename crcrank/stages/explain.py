@@ -116,6 +116,6 @@ def _places(space: Space, placer: Placer, composition: Composition) -> tuple[_Pl
 
 def _explained(assignment: Assignment, weight: float, places: _Places, outside: str | None) -> ExplainedAssignment:
     name, candidate_id = places.get(frozenset((ion.label, n) for ion, n in assignment.ions), (None, None))
-    why_not = None if name else kind_of(assignment) or outside
+    why_not = None if name else kind_of(assignment) or outside or "no class of this space holds these ions"
     stoichiometry = " ".join(f"{n}({ion.label.removeprefix(ion.element)})" for ion, n in assignment.ions)
     return ExplainedAssignment(assignment.text, weight, stoichiometry, name, candidate_id, why_not)

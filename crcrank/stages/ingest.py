@@ -13,13 +13,13 @@ from typing import Any
 from crcrank.artifacts.store import Provenance, hold_output, sibling, write_artifact
 from crcrank.chem.formula import Composition
 from crcrank.chem.rules import RuleRow, Verdict, judge, rule_table
-from crcrank.config import RuleSettings, load_config
+from crcrank.config import RuleSettings, is_live, load_config
 from crcrank.errors import ConfigError, InputDataError, OutputError
 from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.sources.containers import UNUSABLE_FILE
 from crcrank.sources.opening import STDIN
 from crcrank.sources.records import RawRecord, ReadOptions
-from crcrank.sources.registry import Reading, is_live, read_source
+from crcrank.sources.registry import Reading, read_source
 from crcrank.stages.common import replacing_all
 
 _log = logging.getLogger(__name__)
@@ -65,13 +65,13 @@ class _Known:
     composition: Composition
     source: str
     source_id: str | None
-    source_ids: list[str]
+    source_ids: dict[str, None]
     year: int | None
     flags: tuple[str, ...]
 
     def merge(self, record: RawRecord, flags: tuple[str, ...]) -> bool:
         """Take in another line of the composition; return whether it moves the year back."""
-        self.source_ids += [source_id for source_id in _ids(record) if source_id not in self.source_ids]
+        self.source_ids |= _ids(record)
         self.flags = tuple(flag for flag in self.flags if flag in flags)
         before = self.year
         self.year = min((year for year in (before, record.year) if year is not None), default=None)
@@ -110,7 +110,7 @@ class _Account:
         formula = composition.formula
         known = self.known_by_formula.get(formula)
         if known is None:
-            self.known_by_formula[formula] = _Known(composition, source, record.source_id, list(_ids(record)), record.year, flags)
+            self.known_by_formula[formula] = _Known(composition, source, record.source_id, _ids(record), record.year, flags)
         else:
             self.n_duplicate += 1
             self.n_earlier += known.merge(record, flags)
@@ -245,8 +245,14 @@ def _check_usable(sources: Sequence[Path | str], summary: IngestSummary) -> None
 def _provenance(sources: Sequence[Path | str], config: Mapping[str, Any], summary: IngestSummary) -> Provenance:
     counts = {name: getattr(summary, name) for name in ("n_in", "n_kept", "n_rejected", "n_duplicate", "reasons")}
     counts["rules"] = {row.rule: row.n_lines for row in summary.rules}
-    files = [Path(source) for source in sources if str(source) != STDIN and Path(source).is_file()]
-    return Provenance(config={"sources": list(map(str, sources)), **config}, inputs=files, extra=counts)
+    paths = [Path(source) for source in sources if str(source) != STDIN and (Path(source).is_file() or Path(source).is_dir())]
+    return Provenance(config={"sources": list(map(str, sources)), **config, **live_sources(sources)}, inputs=paths, extra=counts)
+
+
+def live_sources(sources: Sequence[Path | str]) -> dict[str, list[str]]:
+    """Return what the provenance says of sources over the network: their names, if there are any."""
+    names = [str(source) for source in sources if is_live(source)]
+    return {"live": names} if names else {}
 
 
 def _write(account: _Account, summary: IngestSummary, provenance: Provenance) -> None:

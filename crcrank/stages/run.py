@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from crcrank import __version__
-from crcrank.artifacts.store import Provenance, digest_of, hold_output, read_artifact, read_metadata, sha256_of_file, sibling
-from crcrank.config import Settings
+from crcrank.artifacts.store import Provenance, digest_of, hold_output, read_artifact, read_metadata, sha256_of, sibling
+from crcrank.config import Settings, is_live
 from crcrank.errors import ArtifactError, ConfigError
 from crcrank.progress import ProgressSink
 from crcrank.space.space import Space
 from crcrank.stages.common import load_space
 from crcrank.stages.encode import encode_provenance, run_encode
 from crcrank.stages.enumerate import enumerate_provenance, run_enumerate
-from crcrank.stages.ingest import run_ingest
+from crcrank.stages.ingest import live_sources, run_ingest
 from crcrank.stages.rank import best_rows, rank_provenance, run_rank
 from crcrank.stages.train import run_train, train_provenance
 from crcrank.stages.validate import Reach, picture_paths, recorded_reach, run_validate, validate_provenance
@@ -175,18 +175,19 @@ class _Chain:
             self.pictures,
         )
 
-    def _ingest(self, name: str, sources: Sequence[Path], out: Path) -> Step:
+    def _ingest(self, name: str, sources: Sequence[Path | str], out: Path) -> Step:
         return ingest_step(name, sources, out, self._settings, n_threads=self._n_threads, **self._common)
 
 
-def ingest_step(name: str, sources: Sequence[Path], out: Path, settings: Settings, **common: Any) -> Step:
-    """Return the step that reads lists into ``out``."""
+def ingest_step(name: str, sources: Sequence[Path | str], out: Path, settings: Settings, **common: Any) -> Step:
+    """Return the step that reads lists into ``out``; a source over the network stays the same as long as its name does."""
     options = settings.ingest
+    paths = [Path(source) for source in sources if not is_live(source)]
     return Step(
         name,
         out,
         "known",
-        lambda: Provenance(config=options.model_dump(), inputs=sources),
+        lambda: Provenance(config={**options.model_dump(), **live_sources(sources)}, inputs=paths),
         lambda: run_ingest(sources, out, **dict(options), **common),
         [sibling(out, "rejected")],
     )
@@ -216,7 +217,7 @@ def why_run(step: Step) -> str:
 def _changed_inputs(found: Sequence[Mapping[str, str]], wanted: Sequence[Path]) -> list[str]:
     if len(found) != len(wanted):
         return ["their number"]
-    return [path.name for item, path in zip(found, wanted, strict=True) if not path.exists() or item["sha256"] != sha256_of_file(path)]
+    return [path.name for item, path in zip(found, wanted, strict=True) if not path.exists() or item["sha256"] != sha256_of(path)]
 
 
 def _changed_keys(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
