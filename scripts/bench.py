@@ -164,9 +164,9 @@ def sample_of(machine: FactorizationMachine, parameters: dict[str, np.ndarray], 
 def feature_columns(machine: FactorizationMachine, name: str, candidates: Candidates) -> dict[str, np.ndarray]:
     """Return the one-hot features of candidates, by group, int64 (n, features of the group)."""
     space, item = machine.space, machine.space.classes[name]
-    row, anion = item.block_stoichiometry[candidates.blocks], item.block_anion[candidates.blocks]
+    row, anion = item.block_stoichiometry[candidates.blocks], item.block_anion_set[candidates.blocks]
     ions = np.column_stack([candidates.cations, len(space.ions.cations) + anion])
-    amounts = np.column_stack([item.stoichiometries.coefficients[row], item.stoichiometries.anion_coefficient[row]])
+    amounts = np.column_stack([item.stoichiometries.coefficients[row], item.stoichiometries.anion_coefficients[row]])
     return {
         "ion": ions,
         "ion_coefficient": ions * machine.max_coefficient + amounts - 1,

@@ -26,6 +26,7 @@ class Case(NamedTuple):
     max_coefficient: int
     mixed_valence: bool = False
     neutral: bool = True
+    n_anions: int = 1
 
 
 def case(labels, n_cations, max_coefficient, **widened):
@@ -40,7 +41,7 @@ FIXED_CASES = {
     "three_slots": case("Li1+ Na1+ K1+ Fe1+ Fe3+ S2+ O2- S2- P3-", 3, 3),
     "four_slots": case("Li1+ Na1+ K1+ Fe1+ S1+ Fe2+ Ti2+ O2- S2- P3-", 4, 3),
 }
-# Elements in two and three states, one of them an anion too, so that it stays in one state; charges that do not balance.
+# Elements in two and three states, one of them an anion too, so that it stays in one state; charges that do not balance; two anions.
 WIDENED_CASES = {
     "mixed_one_slot": case("Fe2+ Fe3+ Na1+ O2- S2-", 1, 4, mixed_valence=True),
     "mixed_two_slots": case("Fe2+ Fe3+ Na1+ Ti4+ Ti2+ S4+ S6+ O2- S2- Cl1-", 2, 5, mixed_valence=True),
@@ -48,6 +49,12 @@ WIDENED_CASES = {
     "mixed_four_slots": case("Fe1+ Fe2+ Fe3+ Na1+ Ti2+ S2+ S2- P3-", 4, 2, mixed_valence=True),
     "charged_one_slot": case("Fe2+ Fe3+ Na1+ S4+ O2- S2- Cl1-", 1, 4, neutral=False),
     "charged_two_slots": case("Fe2+ Fe3+ Na1+ S4+ O2- S2- Cl1-", 2, 3, neutral=False),
+    "two_anions_one_slot": case("Li1+ Fe2+ Fe3+ S4+ O2- S2- Cl1- F1-", 1, 5, n_anions=2),
+    "two_anions_two_slots": case("Li1+ Na1+ Fe2+ S4+ Cl5+ O2- S2- Cl1- F1-", 2, 3, n_anions=2),
+    "two_anions_three_slots": case("Li1+ Na1+ K1+ Fe2+ S2+ O2- S2- P3-", 3, 2, n_anions=2),
+    "two_anions_four_slots": case("Li1+ Na1+ K1+ Fe1+ S1+ Ti2+ O2- S2- P3-", 4, 2, n_anions=2),
+    "two_anions_mixed": case("Fe1+ Fe2+ Fe3+ Na1+ S4+ O2- S2- Cl1-", 2, 3, mixed_valence=True, n_anions=2),
+    "two_anions_charged": case("Fe2+ Fe3+ Na1+ S4+ O2- S2- Cl1-", 2, 2, neutral=False, n_anions=2),
     "charged_mixed": case("Fe2+ Fe3+ Na1+ S4+ S2+ O2- S2-", 2, 3, mixed_valence=True, neutral=False),
 }
 
@@ -77,7 +84,9 @@ def cases(draw):
     cations = draw(st.lists(ions, unique=True, min_size=n_cations, max_size=_LARGEST_TABLE[n_cations]))
     anions = draw(st.lists(st.sampled_from(_ANIONS), unique=True, min_size=1, max_size=3))
     widened = draw(st.sampled_from([(False, True), (False, True), (True, True), (False, False), (True, False)]))
-    return Case((*cations, *anions), n_cations, draw(st.integers(1, _LARGEST_COEFFICIENT[n_cations])), *widened)
+    n_anions = draw(st.sampled_from([1, 1, 2]))
+    largest = max(2, _LARGEST_COEFFICIENT[n_cations] // n_anions)
+    return Case((*cations, *anions), n_cations, draw(st.integers(1, largest)), *widened, n_anions)
 
 
 @st.composite
@@ -175,8 +184,9 @@ def _feature_keys(model, ions, name):
 def _stoichiometry_keys(space, name):
     rows = space.classes[name].stoichiometries
     charges = space.ions.group_charge[rows.groups].tolist()
-    for states, amounts, charge, n in zip(charges, rows.coefficients.tolist(), rows.anion_charge, rows.anion_coefficient, strict=True):
-        yield tuple(sorted([*zip(states, amounts, strict=True), (-int(charge), int(n))]))
+    anions = (-rows.anion_charges).tolist(), rows.anion_coefficients.tolist()
+    for states, amounts, anion_states, numbers in zip(charges, rows.coefficients.tolist(), *anions, strict=True):
+        yield tuple(sorted([*zip(states, amounts, strict=True), *zip(anion_states, numbers, strict=True)]))
 
 
 def twin_latents(network, parameters, name):

@@ -15,13 +15,15 @@ def blocks(draw):
     groups = np.sort(draw(st.lists(st.lists(st.integers(0, n_groups - 1), min_size=n_slots, max_size=n_slots), min_size=1, max_size=4)))
     may_run = np.diff(groups, axis=1, prepend=-1) == 0
     runs = may_run & np.array(draw(st.lists(st.booleans(), min_size=groups.size, max_size=groups.size))).reshape(groups.shape)
-    anions = draw(st.lists(st.integers(0, n_elements - 1), min_size=len(groups), max_size=len(groups)))
+    n_anions = draw(st.integers(1, min(2, n_elements)))
+    different = st.lists(st.integers(0, n_elements - 1), unique=True, min_size=n_anions, max_size=n_anions)
+    anions = draw(st.lists(different, min_size=len(groups), max_size=len(groups)))
     return np.array(has_ion), groups, runs, np.array(anions)
 
 
-def listed(has_ion, groups, runs, anion):
+def listed(has_ion, groups, runs, anions):
     """Write out all tuples of a block."""
-    choices = [[e for e in np.flatnonzero(has_ion[group]) if e != anion] for group in groups]
+    choices = [[e for e in np.flatnonzero(has_ion[group]) if e not in anions] for group in groups]
     return [
         elements
         for elements in itertools.product(*choices)

@@ -27,6 +27,8 @@ _FORMS = ["machine", "tied", "equal", "multilinear", "diagonal", "perceptron", "
 def _program(space, form, seed):
     """Return a random program of the class ``first``."""
     rng, item, ions = np.random.default_rng(seed), space.classes["first"], space.ions
+    if form == "perceptron" and item.composition_class.n_anions > 1:
+        form = "machine"  # a network has no place for two anions
     if form in {"tied", "equal"}:
         model = machine(space, ("ion", "stoichiometry", "cation_anion"), n_factors=2, n_components=0)
         return model.compile(tied_parameters(model, seed, 1 if form == "tied" else 0), "first")
@@ -45,7 +47,7 @@ def _program(space, form, seed):
     is_diagonal = form == "diagonal"
     shapes = [
         (len(ions.cations), n_factors),
-        (len(ions.anions), n_factors) if is_diagonal else (len(ions.anions), n_factors**n, 3),
+        (len(space.anion_sets), n_factors) if is_diagonal else (len(space.anion_sets), n_factors**n, 3),
         (n_ratios, n_factors if is_diagonal else 3),
     ]
     arrays = [rng.standard_normal(shape) for shape in shapes]

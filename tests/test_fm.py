@@ -77,7 +77,7 @@ def _tile_scores(space, program, dtype):
     tile = new_tile(n_slots, largest, n_labels, dtype)
     allowed = np.ones(len(space.ions.cations), bool)
     scores = []
-    for b, anion in enumerate(blocks.anion):
+    for b, anion in enumerate(blocks.anion_set):
         tables = tables_at_anion(program, blocks, anion, dtype)
         work = table_workspace(tables, n_slots, largest)
         open_tile(blocks, b, allowed, tile)

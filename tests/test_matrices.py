@@ -100,5 +100,5 @@ def test_a_list_beyond_memory_is_refused(monkeypatch):
 @pytest.mark.parametrize("chosen", WIDENED_CASES.values(), ids=WIDENED_CASES)
 def test_widened_classes_are_refused(chosen):
     space = space_of(chosen)
-    with pytest.raises(ModelFitError, match="class first has mixed valence or charges that need not balance"):
+    with pytest.raises(ModelFitError, match="class first has mixed valence, two anions or charges that need not balance"):
         known_matrix(space, "first", space.decode("first", class_ids(space)[:1]), "ion_rest")

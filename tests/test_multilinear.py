@@ -25,7 +25,7 @@ def _program(space, form, seed, scale=1.0):
     rng = np.random.default_rng(seed)
     item = space.classes["first"]
     n, n_factors = item.composition_class.n_cations, 1 + seed % 4
-    n_cations, n_anions, n_ratios = len(space.ions.cations), len(space.ions.anions), len(item.stoichiometries.keys)
+    n_cations, n_anions, n_ratios = len(space.ions.cations), len(space.anion_sets), len(item.stoichiometries.keys)
     shapes = {
         "multilinear": ((n_cations, n_factors), (n_anions, n_factors**n, 3), (n_ratios, 3)),
         "diagonal": ((n_cations, n_factors), (n_anions, n_factors), (n_ratios, n_factors)),
@@ -48,10 +48,10 @@ def _twin_scores(space, program, candidates):
         ratio, vectors = program.ratio[blocks.stoichiometry[b]], [program.cation[c] for c in cations]
         if isinstance(program, MultilinearProgram):
             n_factors = program.cation.shape[1]
-            core = program.core[blocks.anion[b]].reshape(*[n_factors] * len(cations), -1)
+            core = program.core[blocks.anion_set[b]].reshape(*[n_factors] * len(cations), -1)
             yield naive_tensor.multilinear_score(core, ratio, vectors)
         else:
-            yield naive_tensor.diagonal_score(program.anion[blocks.anion[b]], ratio, vectors)
+            yield naive_tensor.diagonal_score(program.anion[blocks.anion_set[b]], ratio, vectors)
 
 
 @_FORMS
@@ -70,8 +70,8 @@ def _tiles(space, program):
     n_slots, largest = blocks.size.shape[1], int(blocks.size.max())
     tile = new_tile(n_slots, largest, len(space.ions.elements))
     allowed = np.ones(len(space.ions.cations), bool)
-    for b in range(len(blocks.anion)):
-        searched = form.at_anion(program, blocks, int(blocks.anion[b]))
+    for b in range(len(blocks.size)):
+        searched = form.at_anion(program, blocks, int(blocks.anion_set[b]))
         work = form.workspace(searched, n_slots, largest)
         open_tile(blocks, b, allowed, tile)
         form.prepare(searched, blocks, b, work, tile)

@@ -1,7 +1,7 @@
 import naive
 import numpy as np
 import pytest
-from small_spaces import FIXED_CASES, as_sets, class_ids, space_of
+from small_spaces import ALL_CASES, as_sets, class_ids, space_of
 
 from crcrank.models.neighbours import Neighbourhood
 
@@ -10,7 +10,7 @@ _GROUPS = ("stoichiometry_ion", "ion_amount", "element_substitution")
 
 def _world(chosen, more):
     """Return a space of two classes, some known candidates of each, and some that are asked for."""
-    space = space_of(FIXED_CASES[chosen], more)
+    space = space_of(ALL_CASES[chosen], more)
     rng = np.random.default_rng(3)
     known = {name: space.decode(name, rng.permutation(class_ids(space, name))[:60]) for name in space.classes}
     asked = {name: space.decode(name, rng.permutation(class_ids(space, name))[:40]) for name in space.classes}
@@ -19,8 +19,8 @@ def _world(chosen, more):
 
 def _summary(values, candidate):
     cations = [values[element] for element, charge, _ in candidate if charge > 0]
-    anion = next(values[element] for element, charge, _ in candidate if charge < 0)
-    return {"sum": sum(cations), "largest": max(cations), "smallest": min(cations), "anion": anion}
+    anions = [values[element] for element, charge, _ in candidate if charge < 0]
+    return {"sum": sum(cations), "largest": max(cations), "smallest": min(cations), "anion": sum(anions)}
 
 
 def _assert_summary(features, group, row, values, candidate):
@@ -28,7 +28,9 @@ def _assert_summary(features, group, row, values, candidate):
         assert features[f"{group}.{label}"][row] == pytest.approx(value), (group, label)
 
 
-@pytest.mark.parametrize(("chosen", "more"), [("two_slots", (1, 4)), ("two_slots", (3, 2)), ("three_slots", (2, 3))])
+@pytest.mark.parametrize(
+    ("chosen", "more"), [("two_slots", (1, 4)), ("two_slots", (3, 2)), ("three_slots", (2, 3)), ("two_anions_two_slots", (1, 4))]
+)
 def test_what_is_known_around_is_the_twins(chosen, more):
     space, known, asked = _world(chosen, more)
     around = Neighbourhood(space, known, np.zeros((len(space.ions.elements), 1)), ("none",))
@@ -48,8 +50,9 @@ def test_what_is_known_around_is_the_twins(chosen, more):
     assert n_counted > 100
 
 
-def test_compositions_are_described():
-    space, known, asked = _world("two_slots", (1, 4))
+@pytest.mark.parametrize("chosen", ["two_slots", "two_anions_two_slots"])
+def test_compositions_are_described(chosen):
+    space, known, asked = _world(chosen, (1, 4))
     properties = np.random.default_rng(0).standard_normal((len(space.ions.elements), 2))
     features = Neighbourhood(space, known, properties, ("first", "second")).features("first", asked["first"])
     index = {symbol: i for i, symbol in enumerate(space.ions.elements)}
@@ -62,6 +65,6 @@ def test_compositions_are_described():
         assert features["atoms"][row] == total
         assert features["cations"][row] == 2
         assert features["charge.largest"][row] == max(charge for _, charge, _ in candidate)
-        assert features["charge.anion"][row] == min(charge for _, charge, _ in candidate)
+        assert features["charge.anion"][row] == sum(charge for _, charge, _ in candidate if charge < 0)
         np.testing.assert_allclose([features["mean.first"][row], features["mean.second"][row]], mean)
         np.testing.assert_allclose([features["variance.first"][row], features["variance.second"][row]], variance)

@@ -106,7 +106,7 @@ def _tiles(space, program):
     tile = new_tile(n_slots, largest, len(space.ions.elements))
     allowed = np.ones(len(space.ions.cations), bool)
     for b in range(len(blocks.size)):
-        searched = at_anion(program, blocks, blocks.anion[b])
+        searched = at_anion(program, blocks, blocks.anion_set[b])
         work = tile_workspace(searched, n_slots, largest)
         open_tile(blocks, b, allowed, tile)
         prepare(searched, blocks, b, work, tile)

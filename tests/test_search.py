@@ -159,7 +159,7 @@ class _Products(NamedTuple):
 def _fill_products(program, blocks, b, prefix, _, tile):
     tile.left[:], tile.right[:] = -np.inf, -np.inf
     starts, sizes = blocks.start[b], blocks.size[b]
-    vector = program.anion[blocks.anion[b]].copy()
+    vector = program.anion[blocks.anion_set[b]].copy()
     for slot in range(len(sizes) - 2):
         vector *= program.cation[starts[slot] + prefix[slot]]
     columns = program.cation[starts[-1] : starts[-1] + sizes[-1]]
@@ -175,7 +175,7 @@ def _fill_products(program, blocks, b, prefix, _, tile):
 
 
 def _score_products(program, blocks, candidate_blocks, cations, out):
-    out[:] = (program.anion[blocks.anion[candidate_blocks]] * program.cation[cations].prod(axis=1)).sum(axis=1)
+    out[:] = (program.anion[blocks.anion_set[candidate_blocks]] * program.cation[cations].prod(axis=1)).sum(axis=1)
 
 
 _PRODUCTS = ScoringForm(
@@ -186,7 +186,7 @@ _PRODUCTS = ScoringForm(
     fill_tile=_fill_products,
     fill_scores=_score_products,
     score_margin=lambda *_: 1e-3,
-    promise=lambda _, blocks: np.zeros(len(blocks.anion)),
+    promise=lambda _, blocks: np.zeros(len(blocks.anions)),
 )
 
 
@@ -196,7 +196,7 @@ def test_a_form_is_all_that_a_new_kind_of_score_needs(monkeypatch, chosen):
     monkeypatch.setitem(FORMS, _Products, _PRODUCTS)
     space = space_of(chosen)
     rng = np.random.default_rng(5)
-    program = _Products(rng.standard_normal((len(space.ions.anions), 3)), rng.standard_normal((len(space.ions.cations), 3)))
+    program = _Products(rng.standard_normal((len(space.anion_sets), 3)), rng.standard_normal((len(space.ions.cations), 3)))
     candidates = space.decode("first", class_ids(space))
     scores = np.empty(len(candidates))
     _score_products(program, space.block_arrays("first"), candidates.blocks, candidates.cations, scores)

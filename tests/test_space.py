@@ -10,6 +10,7 @@ from small_spaces import ALL_CASES, FIXED_CASES, as_sets, case, cases, class_ids
 from crcrank.artifacts.store import digest_of
 from crcrank.chem.ions import read_ion_table
 from crcrank.errors import ConfigError
+from crcrank.space.counting import largest_number_of_blocks
 from crcrank.space.space import CompositionClass, Space
 
 _ION_TABLE = Path(__file__).parent.parent / "configs" / "ions.csv"
@@ -102,6 +103,14 @@ def test_ions_are_listed_by_charge_and_then_the_anion():
         assert row[-1].endswith("-")
 
 
+def test_anions_are_listed_by_charge_and_then_element():
+    space = space_of(ALL_CASES["two_anions_two_slots"])
+    labels, _ = space.ions_of("first", space.decode("first", class_ids(space)))
+    assert {tuple(row[2:]) for row in labels} == {
+        ("Cl1-", "F1-"), ("Cl1-", "O2-"), ("Cl1-", "S2-"), ("F1-", "O2-"), ("F1-", "S2-"), ("O2-", "S2-")
+    }  # fmt: skip
+
+
 def test_formula_keys_leave_out_what_the_class_cannot_hold():
     space = space_of(case("Li1+ Na1+ O2- Cl1-", 1, 2))
     outside = [(("Li", "Na", "O"), (1, 1, 1)), (("Li", "O"), (3, 1)), (("Fe", "O"), (1, 1)), (("Li",), (1,))]
@@ -124,24 +133,28 @@ def test_classes_share_one_range_of_ids():
     assert first == space.n_candidates
 
 
-def test_find_blocks_finds_every_block_and_nothing_else():
-    space = space_of(FIXED_CASES["two_slots"])
+@pytest.mark.parametrize("name", ["two_slots", "two_anions_two_slots"])
+def test_find_blocks_finds_every_block_and_nothing_else(name):
+    space = space_of(ALL_CASES[name])
     blocks = space.classes["first"]
     rows = blocks.stoichiometries
     groups, coefficients = rows.groups[blocks.block_stoichiometry], rows.coefficients[blocks.block_stoichiometry]
-    n_anions = rows.anion_coefficient[blocks.block_stoichiometry]
-    assert space.find_blocks("first", groups, coefficients, blocks.block_anion, n_anions).tolist() == list(range(blocks.n_blocks))
-    shifted = space.find_blocks("first", groups, coefficients, (blocks.block_anion + 1) % len(space.ions.anions), n_anions)
+    anions, n_anions = blocks.block_anions, rows.anion_coefficients[blocks.block_stoichiometry]
+    assert space.find_blocks("first", groups, coefficients, anions, n_anions).tolist() == list(range(blocks.n_blocks))
+    backwards = space.find_blocks("first", groups, coefficients, anions[:, ::-1], n_anions[:, ::-1])
+    assert backwards.tolist() == list(range(blocks.n_blocks))
+    others = (anions + 1) % len(space.ions.anions)
+    shifted = space.find_blocks("first", groups, coefficients, others, n_anions)
     found = shifted >= 0
-    assert (blocks.block_anion[shifted[found]] == (blocks.block_anion[found] + 1) % len(space.ions.anions)).all()
+    assert (np.sort(anions[shifted[found]], axis=1) == np.sort(others[found], axis=1)).all()
     assert (coefficients[shifted[found]] == coefficients[found]).all()
 
 
 def test_digest_tells_spaces_apart():
     chosen = FIXED_CASES["two_slots"]
     others = [chosen._replace(max_coefficient=2), chosen._replace(n_cations=1), chosen._replace(ions=chosen.ions[1:])]
-    others += [chosen._replace(mixed_valence=True), chosen._replace(neutral=False)]
-    assert len({space_of(one).digest for one in (chosen, *others)}) == 6
+    others += [chosen._replace(mixed_valence=True), chosen._replace(neutral=False), chosen._replace(n_anions=2)]
+    assert len({space_of(one).digest for one in (chosen, *others)}) == 7
 
 
 def test_widening_leaves_the_digest_of_other_spaces_alone():
@@ -158,13 +171,49 @@ def test_widening_leaves_the_digest_of_other_spaces_alone():
         ([("a", 5, 2)], r"space\.classes\.a: wanted 1 to 4 cations"),
         ([("a", 0, 2)], "wanted 1 to 4 cations"),
         ([("a", 2, 0)], "coefficients from 1"),
-        ([("a", 4, 2000)], "max_coefficient 2000 is too large for 4 cations"),
+        ([("a", 2, 2, False, True, 3)], "1 to 2 anions"),
+        ([("a", 4, 2000)], "max_coefficient 2000 is too large for 5 ions"),
     ],
 )
 def test_impossible_classes_are_refused(classes, message):
     table = table_of(FIXED_CASES["four_slots"].ions)
     with pytest.raises(ConfigError, match=message):
         Space(table, [CompositionClass(*item) for item in classes])
+
+
+@st.composite
+def _limits(draw):
+    charges = draw(st.lists(st.integers(1, 4), unique=True, min_size=1, max_size=3))
+    anion_charges = draw(st.lists(st.integers(1, 3), min_size=1, max_size=3))
+    return charges, anion_charges, draw(st.integers(1, 3)), draw(st.integers(1, 4)), draw(st.integers(1, 2)), draw(st.booleans())
+
+
+@settings(deadline=None, max_examples=60)
+@given(_limits())
+def test_the_bound_on_blocks_is_the_twins(drawn):
+    charges, anion_charges, *limits, neutral = drawn
+    found = largest_number_of_blocks(np.array(charges), np.array(anion_charges), *limits, neutral=neutral)
+    assert found == naive.n_charge_choices(*drawn)
+
+
+@pytest.mark.parametrize(
+    ("n_cations", "max_coefficient", "neutral", "found"), [(3, 12, False, r"up to 1\.5e\+07"), (1, 2500, True, "countless")]
+)
+def test_a_class_of_too_many_blocks_is_refused(n_cations, max_coefficient, neutral, found):
+    item = CompositionClass("wide", n_cations, max_coefficient, neutral=neutral)
+    message = rf"space\.classes\.wide: {found} choices of charges, coefficients and anions, wanted 5e\+06 at most; lower max_coefficient"
+    with pytest.raises(ConfigError, match=message) as caught:
+        Space(read_ion_table(_ION_TABLE), [item])
+    assert ("neutral = true" in str(caught.value)) is not neutral
+
+
+def test_no_block_exceeds_the_bound():
+    for chosen in ALL_CASES.values():
+        space = space_of(chosen)
+        bound = largest_number_of_blocks(
+            space.ions.group_charge, space.ions.anion_charge, *chosen[1:3], chosen.n_anions, neutral=chosen.neutral
+        )
+        assert space.classes["first"].n_blocks <= bound
 
 
 def test_default_space_has_its_exact_size(default_space):

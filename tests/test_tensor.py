@@ -37,9 +37,9 @@ def _dense(space, known):
     rows = item.block_stoichiometry[known.blocks]
     listed = zip(
         known.cations.tolist(),
-        item.block_anion[known.blocks].tolist(),
+        item.block_anion_set[known.blocks].tolist(),
         item.stoichiometries.coefficients[rows].tolist(),
-        item.stoichiometries.anion_coefficient[rows].tolist(),
+        item.stoichiometries.anion_coefficients[rows, 0].tolist(),
         strict=True,
     )
     return naive_tensor.dense_tensor(list(listed), (len(space.ions.cations), len(space.ions.anions)))[0]
@@ -74,7 +74,7 @@ def test_the_ones_are_the_dense_tensor(n_cations):
     slices = sorted(tensor[..., r].tobytes() for r in range(dense.shape[-1]))
     assert slices == sorted(dense[..., r].tobytes() for r in range(dense.shape[-1]))
     stoichiometry = space.classes["first"].block_stoichiometry[known.blocks]
-    assert (tensor[(*known.cations.T, space.classes["first"].block_anion[known.blocks], rows[stoichiometry])] == 1).all()
+    assert (tensor[(*known.cations.T, space.classes["first"].block_anion_set[known.blocks], rows[stoichiometry])] == 1).all()
     assert set(rows[rows >= 0].tolist()) <= set(ones.ratio.tolist())
 
 
@@ -107,7 +107,7 @@ def test_tucker_is_the_same_in_every_order_of_the_cations(n_cations):
         ratio = ones.ratio.reshape(-1, len(known))[list(itertools.permutations(range(n_cations))).index(order)]
         for i, r in enumerate(ratio.tolist()):
             position[order, i] = r
-    for i, anion in enumerate(item.block_anion[known.blocks].tolist()):
+    for i, anion in enumerate(item.block_anion_set[known.blocks].tolist()):
         values = [found[(*known.cations[i, list(order)], anion, position[order, i])] for order in itertools.permutations(range(n_cations))]
         np.testing.assert_allclose(values, values[0], rtol=1e-8, atol=1e-9)
 

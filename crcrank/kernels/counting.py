@@ -13,7 +13,7 @@ import numpy as np
 from crcrank.kernels.forms import fill_tile, prepare
 from crcrank.kernels.jit import inlined, lean
 from crcrank.kernels.search import first_prefix, next_prefix
-from crcrank.kernels.tile import close_prefix, is_free_prefix, n_candidates, n_tile_rows, open_tile, row_slot
+from crcrank.kernels.tile import anion_bits, close_prefix, is_free_prefix, n_candidates, n_tile_rows, open_tile, row_slot
 
 # A cell starts at this count if a level lies in it or within the margin of it: the sign tells where to look closer.
 FLAG = -(1 << 62)
@@ -113,7 +113,7 @@ def _count_tile(blocks, b, prefix, tile, levels, filters, counts, hits, n_hits):
     a, end = row_slot(blocks), blocks.size[b, row_slot(blocks) + 1]
     is_run = a >= 0 and blocks.run[b, a + 1]
     cells, index = counts.cells, counts.cell_index
-    have = bits[blocks.cation_element.size + blocks.anion[b]]
+    have = anion_bits(blocks, b, bits)
     for slot in range(a):
         have |= bits[blocks.start[b, slot] + prefix[slot]]
     if wanted == 0:
@@ -144,7 +144,7 @@ def _count_tile(blocks, b, prefix, tile, levels, filters, counts, hits, n_hits):
 
 @inlined
 def _n_wanted(blocks, b, have, tile, filters):
-    """Return how many candidates of a closed tile hold the wanted elements, given those that its prefix and the anion hold."""
+    """Return how many candidates of a closed tile hold the wanted elements, given those that its prefix and the anions hold."""
     _, bits, wanted = filters
     a, n = row_slot(blocks), 0
     for k in range(n_tile_rows(blocks, b)):
@@ -174,7 +174,7 @@ def fill_sizes(blocks, order, filters, tile, out):
                 for j in range(blocks.size[b, a + 1]):
                     tile.right[j] = tile.free[a + 1, j]
                 close_prefix(blocks, b, prefix, tile)
-                have = bits[blocks.cation_element.size + blocks.anion[b]]
+                have = anion_bits(blocks, b, bits)
                 for slot in range(a):
                     have |= bits[blocks.start[b, slot] + prefix[slot]]
                 out[b] += n_candidates(blocks, b, tile) if filters[2] == 0 else _n_wanted(blocks, b, have, tile, filters)
@@ -183,7 +183,7 @@ def fill_sizes(blocks, order, filters, tile, out):
 
 @lean
 def count_blocks(program, blocks, order, state, levels, filters, work, tile, counts, hits):
-    """Count the candidates of blocks ``order[state[0]:state[1]]`` of one anion.
+    """Count the candidates of blocks ``order[state[0]:state[1]]`` of one set of anions.
 
     Parameters
     ----------

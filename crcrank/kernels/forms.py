@@ -55,7 +55,7 @@ def no_block_bound(program, blocks, b, work, tile):  # noqa: ARG001
 
 def no_constant(program: Any, blocks: BlockArrays) -> np.ndarray:  # noqa: ARG001
     """Return NaN for all blocks."""
-    return np.full(len(blocks.anion), np.nan)
+    return np.full(len(blocks.anion_set), np.nan)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class ScoringForm:
     Attributes
     ----------
     at_anion
-        Return the program for the blocks of one anion, of type ``searched``: ``at_anion(program, blocks, anion, dtype)``.
+        Return the program for the blocks of one set of anions, of type ``searched``: ``at_anion(program, blocks, anion_set, dtype)``.
     searched
         Type of what ``at_anion`` returns.
     workspace

@@ -215,19 +215,20 @@ def _rows_back(sizes, scale, work):
 @sum_kernel
 def _slots_back(blocks, b, work, gradient):
     """Add a block's flows to the gradient of what belongs to its cations."""
-    x = blocks.anion[b]
+    x = blocks.anion_set[b]
     n_slots, n_cations, n_factors = blocks.size.shape[1], gradient.row.shape[1], work.context.size
     for slot in range(n_slots):
         c = blocks.coefficient[b, slot] - 1
         f = np.float32(blocks.coefficient[b, slot] / blocks.n_atoms[b])
-        f_anion = np.float32(blocks.anion_coefficient[b] / blocks.n_atoms[b])
         for i in range(blocks.size[b, slot]):
             ion = blocks.start[b, slot] + i
             flow = work.unary_sum[slot, i]
             gradient.bias[x, ion, c] += flow
             gradient.fraction_bias[x, ion, c] += f * flow
             gradient.curve[ion, ion] += np.float32(0.5) * f * f * flow
-            gradient.curve[ion, n_cations + x] += f * f_anion * flow
+            for a in range(blocks.anions.shape[1]):
+                f_anion = np.float32(blocks.anion_coefficients[b, a] / blocks.n_atoms[b])
+                gradient.curve[ion, n_cations + blocks.anions[b, a]] += f * f_anion * flow
             for k in range(n_factors):
                 gradient.row[x, ion, c, k] += work.row_sum[slot, i, k]
                 gradient.slope[ion, k] += f * work.row_sum[slot, i, k]
@@ -242,20 +243,43 @@ def _slots_back(blocks, b, work, gradient):
 
 @sum_kernel
 def _anion_back(program, blocks, b, total, context_sum, gradient):
-    """Add a block's flows to the gradient of what belongs to its anion and its stoichiometry."""
-    x, s, c = blocks.anion[b], blocks.stoichiometry[b], blocks.anion_coefficient[b] - 1
-    f = np.float32(blocks.anion_coefficient[b] / blocks.n_atoms[b])
-    ion = program.row.shape[1] + x
+    """Add a block's flows to the gradient of what belongs to its anions and its stoichiometry."""
+    s, n_cations = blocks.stoichiometry[b], program.row.shape[1]
     gradient.stoichiometry_bias[s] += total
-    gradient.anion_bias[x, c] += total
-    gradient.anion_fraction_bias[x, c] += f * total
-    gradient.curve[ion, ion] += np.float32(0.5) * f * f * total
     for k in range(context_sum.size):
-        own = program.anion_row[x, c, k] + f * program.slope[ion, k]
-        back = context_sum[k] + total * program.stoichiometry_row[s, k]
-        gradient.stoichiometry_row[s, k] += context_sum[k] + total * own
+        gradient.stoichiometry_row[s, k] += context_sum[k]
+    for a in range(blocks.anions.shape[1]):
+        x, c = blocks.anions[b, a], blocks.anion_coefficients[b, a] - 1
+        f = np.float32(blocks.anion_coefficients[b, a] / blocks.n_atoms[b])
+        ion = n_cations + x
+        gradient.anion_bias[x, c] += total
+        gradient.anion_fraction_bias[x, c] += f * total
+        gradient.curve[ion, ion] += np.float32(0.5) * f * f * total
+        for k in range(context_sum.size):
+            own = program.anion_row[x, c, k] + f * program.slope[ion, k]
+            back = context_sum[k] + total * program.stoichiometry_row[s, k]
+            gradient.stoichiometry_row[s, k] += total * own
+            gradient.anion_row[x, c, k] += back
+            gradient.slope[ion, k] += f * back
+        for other in range(a):
+            _anions_back(program, blocks, b, a, other, total, gradient)
+
+
+@sum_kernel
+def _anions_back(program, blocks, b, first, second, total, gradient):
+    """Add a block's flow to the gradient of the product of two of its anions."""
+    x, y = blocks.anions[b, first], blocks.anions[b, second]
+    c, d = blocks.anion_coefficients[b, first] - 1, blocks.anion_coefficients[b, second] - 1
+    f, g = np.float32((c + 1) / blocks.n_atoms[b]), np.float32((d + 1) / blocks.n_atoms[b])
+    ion, other = program.row.shape[1] + x, program.row.shape[1] + y
+    gradient.curve[ion, other] += f * g * total
+    for k in range(program.slope.shape[1]):
+        back = total * (program.anion_row[y, d, k] + g * program.slope[other, k])
+        back_other = total * (program.anion_row[x, c, k] + f * program.slope[ion, k])
         gradient.anion_row[x, c, k] += back
         gradient.slope[ion, k] += f * back
+        gradient.anion_row[y, d, k] += back_other
+        gradient.slope[other, k] += g * back_other
 
 
 @kernel
@@ -295,8 +319,7 @@ def add_candidate_flows(program, blocks, candidate_blocks, cations, flows, gradi
     rows, total = np.empty((n_slots, n_factors), program.row.dtype), np.empty(n_factors, program.row.dtype)
     for n in range(cations.shape[0]):
         b, flow = candidate_blocks[n], flows[n]
-        x = blocks.anion[b]
-        f_anion = np.float32(blocks.anion_coefficient[b] / blocks.n_atoms[b])
+        x = blocks.anion_set[b]
         fill_context(program, blocks, b, context)
         total[:] = 0
         for slot in range(n_slots):
@@ -308,7 +331,9 @@ def add_candidate_flows(program, blocks, candidate_blocks, cations, flows, gradi
             gradient.bias[x, ion, c] += flow
             gradient.fraction_bias[x, ion, c] += f * flow
             gradient.curve[ion, ion] += np.float32(0.5) * f * f * flow
-            gradient.curve[ion, n_cations + x] += f * f_anion * flow
+            for a in range(blocks.anions.shape[1]):
+                f_anion = np.float32(blocks.anion_coefficients[b, a] / blocks.n_atoms[b])
+                gradient.curve[ion, n_cations + blocks.anions[b, a]] += f * f_anion * flow
             for other in range(slot):
                 f_other = np.float32(blocks.coefficient[b, other] / blocks.n_atoms[b])
                 gradient.curve[cations[n, other], ion] += f * f_other * flow

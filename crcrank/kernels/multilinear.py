@@ -281,7 +281,7 @@ def score_multilinear(program, blocks, candidate_blocks, cations, out):
     for c in range(cations.shape[0]):
         b = candidate_blocks[c]
         if b != last:
-            _fill_core(program.core[blocks.anion[b]], program.ratio[blocks.stoichiometry[b]], core)
+            _fill_core(program.core[blocks.anion_set[b]], program.ratio[blocks.stoichiometry[b]], core)
             last = b
         tensor[:] = core
         n_left = core.size
@@ -317,7 +317,7 @@ def multilinear_promise(program: MultilinearProgram, blocks: BlockArrays) -> np.
     squares = np.empty((len(program.core), len(program.ratio)))
     for anion, core in enumerate(program.core):
         squares[anion] = np.einsum("sr,rt,st->s", program.ratio, core.T @ core, program.ratio, optimize=True)
-    return np.asarray(np.sqrt(np.maximum(squares, 0))[blocks.anion, blocks.stoichiometry])
+    return np.asarray(np.sqrt(np.maximum(squares, 0))[blocks.anion_set, blocks.stoichiometry])
 
 
 def without_ratio(program: MultilinearProgram | DiagonalProgram, blocks: BlockArrays) -> np.ndarray:
@@ -346,7 +346,7 @@ def diagonal_workspace(program: DiagonalProgram, n_slots: int, largest: int) -> 
 @kernel
 def prepare_diagonal(program, blocks, b, work, tile):  # noqa: ARG001
     """Fill the vector of block ``b``, and the largest magnitude of each factor in each slot."""
-    anion, ratio = program.anion[blocks.anion[b]], program.ratio[blocks.stoichiometry[b]]
+    anion, ratio = program.anion[blocks.anion_set[b]], program.ratio[blocks.stoichiometry[b]]
     work.largest[:] = 0
     for f in range(work.block.size):
         work.block[f] = anion[f] * ratio[f]
@@ -410,7 +410,7 @@ def score_diagonal(program, blocks, candidate_blocks, cations, out):
         b = candidate_blocks[c]
         total = 0.0
         for f in range(program.cation.shape[1]):
-            term = program.anion[blocks.anion[b], f] * program.ratio[blocks.stoichiometry[b], f]
+            term = program.anion[blocks.anion_set[b], f] * program.ratio[blocks.stoichiometry[b], f]
             for slot in range(cations.shape[1]):
                 term *= program.cation[cations[c, slot], f]
             total += term
@@ -428,4 +428,4 @@ def diagonal_margin(program: DiagonalProgram, n_slots: int) -> float:
 def diagonal_promise(program: DiagonalProgram, blocks: BlockArrays) -> np.ndarray:
     """Return the most that a block's scores can be, float64 (n_blocks,)."""
     reach = np.abs(program.cation).max(axis=0) ** blocks.size.shape[1]
-    return np.asarray(((np.abs(program.anion) * reach) @ np.abs(program.ratio).T)[blocks.anion, blocks.stoichiometry])
+    return np.asarray(((np.abs(program.anion) * reach) @ np.abs(program.ratio).T)[blocks.anion_set, blocks.stoichiometry])

@@ -1,7 +1,7 @@
 """The pairwise scoring program.
 
-A score is a sum of unary and pair terms over the positions of a candidate: its cations and its anion. With ion ``i`` at
-coefficient ``c`` beside anion ``x``, and ``f = c / n_atoms``, a position carries the vector ``row[x, i, c] + f slope[i]``;
+A score is a sum of unary and pair terms over the positions of a candidate: its cations and its anions. With ion ``i`` at
+coefficient ``c`` beside the anions ``x``, and ``f = c / n_atoms``, a position carries the vector ``row[x, i, c] + f slope[i]``;
 two positions contribute the product of their vectors plus ``f_a f_b curve[i, j]``, the stoichiometry contributes a bias
 and one more vector. A second-order Factorization Machine over ions, pairs, coefficients, means and second moments is
 exactly of this form (Rendle, ICDM 2010, doi:10.1109/ICDM.2010.127, eq. 5).
@@ -15,18 +15,20 @@ import numpy as np
 
 from crcrank.kernels.jit import kernel, sum_kernel
 
+MAX_ANIONS = 2  # in a set
+
 
 class PairwiseProgram(NamedTuple):
-    """A model compiled for one class. With A anions, C cations, coefficients to M, S stoichiometries, F factors.
+    """A model compiled for one class. With A anions in X sets, C cations, coefficients to M, S stoichiometries, F factors.
 
     Attributes
     ----------
     row, slope, curve
-        Vectors and pair terms of positions: (A, C, M, F), (C + A, F), (C + A, C + A); ``curve`` is symmetric.
+        Vectors and pair terms of positions: (X, C, M, F), (C + A, F), (C + A, C + A); ``curve`` is symmetric.
     bias, fraction_bias
-        Unary terms of cations, constant and per atomic fraction: (A, C, M).
+        Unary terms of cations, constant and per atomic fraction: (X, C, M).
     anion_row, anion_bias, anion_fraction_bias
-        The same for the anion: (A, M, F), (A, M), (A, M).
+        The same for an anion: (A, M, F), (A, M), (A, M).
     stoichiometry_row, stoichiometry_bias
         (S, F), (S,).
     """
@@ -48,8 +50,10 @@ class BlockArrays(NamedTuple):
 
     Attributes
     ----------
-    stoichiometry, anion, anion_coefficient, n_atoms
-        int64 (n_blocks,).
+    stoichiometry, anion_set, n_atoms
+        int64 (n_blocks,); a set of one anion has the number of the anion.
+    anions, anion_coefficients
+        int64 (n_blocks, n_anions).
     start, size, coefficient
         First cation, number of cations and coefficient of each slot, int64 (n_blocks, n_slots).
     run
@@ -59,8 +63,9 @@ class BlockArrays(NamedTuple):
     """
 
     stoichiometry: np.ndarray
-    anion: np.ndarray
-    anion_coefficient: np.ndarray
+    anion_set: np.ndarray
+    anions: np.ndarray
+    anion_coefficients: np.ndarray
     n_atoms: np.ndarray
     start: np.ndarray
     size: np.ndarray
@@ -72,39 +77,50 @@ class BlockArrays(NamedTuple):
 
 @sum_kernel
 def fill_context(program, blocks, b, vector):
-    """Fill ``vector`` (F,) with what the stoichiometry and the anion add to the product with each cation; return their own score."""
-    x, s = blocks.anion[b], blocks.stoichiometry[b]
-    c = blocks.anion_coefficient[b] - 1
-    f = program.row.dtype.type(blocks.anion_coefficient[b] / blocks.n_atoms[b])
-    ion = program.row.shape[1] + x
-    score = program.stoichiometry_bias[s] + program.anion_bias[x, c] + f * program.anion_fraction_bias[x, c]
-    score += program.row.dtype.type(0.5) * f * f * program.curve[ion, ion]
+    """Fill ``vector`` (F,) with what the stoichiometry and the anions add to the product with each cation; return their own score."""
+    s, n_cations = blocks.stoichiometry[b], program.row.shape[1]
+    score = program.stoichiometry_bias[s]
     for k in range(vector.size):
-        own = program.anion_row[x, c, k] + f * program.slope[ion, k]
-        score += own * program.stoichiometry_row[s, k]
-        vector[k] = own + program.stoichiometry_row[s, k]
+        vector[k] = program.stoichiometry_row[s, k]
+    for a in range(blocks.anions.shape[1]):
+        x, c = blocks.anions[b, a], blocks.anion_coefficients[b, a] - 1
+        f = program.row.dtype.type(blocks.anion_coefficients[b, a] / blocks.n_atoms[b])
+        ion = n_cations + x
+        score = score + program.anion_bias[x, c] + f * program.anion_fraction_bias[x, c]
+        score += program.row.dtype.type(0.5) * f * f * program.curve[ion, ion]
+        for other in range(a):
+            f_other = program.row.dtype.type(blocks.anion_coefficients[b, other] / blocks.n_atoms[b])
+            score += f * f_other * program.curve[ion, n_cations + blocks.anions[b, other]]
+        for k in range(vector.size):
+            own = program.anion_row[x, c, k] + f * program.slope[ion, k]
+            score += own * vector[k]
+            vector[k] += own
     return score
 
 
 @sum_kernel
 def fill_slot(program, blocks, b, slot, context, rows, unary):
-    """Fill vectors ``rows`` (size, F) and unary scores (size,) of a slot's cations; the anion's own element scores -inf."""
-    x = blocks.anion[b]
+    """Fill vectors ``rows`` (size, F) and unary scores (size,) of a slot's cations; the anions' own elements score -inf."""
+    x = blocks.anion_set[b]
     c = blocks.coefficient[b, slot] - 1
     f = program.row.dtype.type(blocks.coefficient[b, slot] / blocks.n_atoms[b])
-    f_anion = program.row.dtype.type(blocks.anion_coefficient[b] / blocks.n_atoms[b])
     n_cations = program.row.shape[1]
     for i in range(blocks.size[b, slot]):
         ion = blocks.start[b, slot] + i
         score = program.bias[x, ion, c] + f * program.fraction_bias[x, ion, c]
-        score += f * (program.row.dtype.type(0.5) * f * program.curve[ion, ion] + f_anion * program.curve[ion, n_cations + x])
+        curve = program.row.dtype.type(0.5) * f * program.curve[ion, ion]
+        for a in range(blocks.anions.shape[1]):
+            f_anion = program.row.dtype.type(blocks.anion_coefficients[b, a] / blocks.n_atoms[b])
+            curve += f_anion * program.curve[ion, n_cations + blocks.anions[b, a]]
+        score += f * curve
         for k in range(context.size):
             own = program.row[x, ion, c, k] + f * program.slope[ion, k]
             rows[i, k] = own
             score += own * context[k]
         unary[i] = score
-        if blocks.cation_element[ion] == blocks.anion_element[x]:
-            unary[i] = -np.inf
+        for a in range(blocks.anions.shape[1]):
+            if blocks.cation_element[ion] == blocks.anion_element[blocks.anions[b, a]]:
+                unary[i] = -np.inf
 
 
 @kernel
@@ -144,15 +160,17 @@ def fill_scores(program, blocks, candidate_blocks, cations, out):
     n_cations = program.row.shape[1]
     for c in range(cations.shape[0]):
         b = candidate_blocks[c]
-        x = blocks.anion[b]
+        x = blocks.anion_set[b]
         score = fill_context(program, blocks, b, context)
-        f_anion = blocks.anion_coefficient[b] / blocks.n_atoms[b]
         for slot in range(n_slots):
             ion = cations[c, slot]
             m = blocks.coefficient[b, slot] - 1
             f = blocks.coefficient[b, slot] / blocks.n_atoms[b]
             score += program.bias[x, ion, m] + f * program.fraction_bias[x, ion, m]
-            score += f * (0.5 * f * program.curve[ion, ion] + f_anion * program.curve[ion, n_cations + x])
+            curve = 0.5 * f * program.curve[ion, ion]
+            for a in range(blocks.anions.shape[1]):
+                curve += blocks.anion_coefficients[b, a] / blocks.n_atoms[b] * program.curve[ion, n_cations + blocks.anions[b, a]]
+            score += f * curve
             for k in range(n_factors):
                 rows[slot, k] = program.row[x, ion, m, k] + f * program.slope[ion, k]
                 score += rows[slot, k] * context[k]
@@ -164,8 +182,9 @@ def fill_scores(program, blocks, candidate_blocks, cations, out):
 
 
 def promise(program: PairwiseProgram, blocks: BlockArrays) -> np.ndarray:
-    """Return the biases of each block's stoichiometry and anion, float64 (n_blocks,)."""
-    return np.asarray(program.stoichiometry_bias[blocks.stoichiometry] + program.anion_bias[blocks.anion, blocks.anion_coefficient - 1])
+    """Return the biases of each block's stoichiometry and anions, float64 (n_blocks,)."""
+    anions = program.anion_bias[blocks.anions, blocks.anion_coefficients - 1].sum(axis=1)
+    return np.asarray(program.stoichiometry_bias[blocks.stoichiometry] + anions)
 
 
 def score_margin(program: PairwiseProgram, n_slots: int) -> float:
@@ -182,11 +201,11 @@ def score_margin(program: PairwiseProgram, n_slots: int) -> float:
     def largest(array: np.ndarray) -> float:
         return float(np.abs(array).max(initial=0.0))
 
-    n_positions = n_slots + 1
+    n_positions = n_slots + (1 if len(program.row) == len(program.anion_row) else MAX_ANIONS)
     vector = norm(program.slope) + max(norm(program.row), norm(program.anion_row))
     unary = largest(program.bias) + largest(program.fraction_bias) + largest(program.anion_bias)
     unary += largest(program.anion_fraction_bias) + largest(program.curve) + vector * norm(program.stoichiometry_row)
-    pairs = n_positions * n_slots / 2 * (vector**2 + largest(program.curve))
+    pairs = n_positions * (n_positions - 1) / 2 * (vector**2 + largest(program.curve))
     n_operations = 2 * program.row.shape[3] + 16 * n_positions
     total = largest(program.stoichiometry_bias) + n_positions * unary + pairs
     return float(n_operations * (2.0**-23 * total + 2.0**-126))

@@ -89,10 +89,10 @@ def perceptron_workspace(program: PerceptronProgram) -> PerceptronWorkspace:
 @kernel
 def _fill_latents(program, blocks, b, cations, total, anion, stoichiometry):
     """Fill the latent vectors of one candidate: of its cations together, its anion and its stoichiometry, each (D + F,)."""
-    x, s = blocks.anion[b], blocks.stoichiometry[b]
+    x, s = blocks.anion_set[b], blocks.stoichiometry[b]
     for e in range(total.size):
         total[e] = 0
-        anion[e] = program.anion_row[x, blocks.anion_coefficient[b] - 1, e]
+        anion[e] = program.anion_row[x, blocks.anion_coefficients[b, 0] - 1, e]
         stoichiometry[e] = program.stoichiometry_row[s, e]
     for slot in range(cations.size):
         own = program.row[x, cations[slot], blocks.coefficient[b, slot] - 1]
@@ -257,8 +257,8 @@ def _add_latent_flows(program, blocks, batch, first, n, work, gradient):
             stoichiometry[d + f] = (r + a) * by_product[2, f]
         total[:d], anion[:d], stoichiometry[:d] = by_vector[0], by_vector[1], by_vector[2]
         b = batch.blocks[first + c]
-        x = blocks.anion[b]
-        gradient.anion_row[x, blocks.anion_coefficient[b] - 1] += anion
+        x = blocks.anion_set[b]
+        gradient.anion_row[x, blocks.anion_coefficients[b, 0] - 1] += anion
         gradient.stoichiometry_row[blocks.stoichiometry[b]] += stoichiometry
         for slot in range(batch.cations.shape[1]):
             gradient.row[x, batch.cations[first + c, slot], blocks.coefficient[b, slot] - 1] += total

@@ -98,11 +98,11 @@ def at_anion(program: PerceptronProgram, blocks: BlockArrays, anion: int, dtype:
 def promise(program: PerceptronProgram, blocks: BlockArrays) -> np.ndarray:
     """Return the score of each block for cations of average latents, float64 (n_blocks,)."""
     d = program.concatenated.shape[1]
-    a, s = program.anion_row[blocks.anion, blocks.anion_coefficient - 1], program.stoichiometry_row[blocks.stoichiometry]
+    a, s = program.anion_row[blocks.anion_set, blocks.anion_coefficients[:, 0] - 1], program.stoichiometry_row[blocks.stoichiometry]
     sums = np.pad(program.row.cumsum(axis=1), ((0, 0), (1, 0), (0, 0), (0, 0)))
     r = np.zeros(a.shape)
     for start, size, coefficient in zip(blocks.start.T, blocks.size.T, blocks.coefficient.T, strict=True):
-        r += (sums[blocks.anion, start + size, coefficient - 1] - sums[blocks.anion, start, coefficient - 1]) / size[:, None]
+        r += (sums[blocks.anion_set, start + size, coefficient - 1] - sums[blocks.anion_set, start, coefficient - 1]) / size[:, None]
     units = program.first_bias + np.einsum("nbd,ndh->bh", [r[:, :d], a[:, :d], s[:, :d]], program.concatenated, optimize=True)
     r, a, s = r[:, d:], a[:, d:], s[:, d:]
     units += np.einsum("nbf,nfh->bh", [r * r / 2, a * r, s * (r + a)], program.multiplied, optimize=True)
@@ -114,7 +114,7 @@ def promise(program: PerceptronProgram, blocks: BlockArrays) -> np.ndarray:
 @sum_kernel
 def _fill_context(program, blocks, b, out):
     d = program.concatenated.shape[1]
-    anion = program.anion_row[blocks.anion[b], blocks.anion_coefficient[b] - 1]
+    anion = program.anion_row[blocks.anion_set[b], blocks.anion_coefficients[b, 0] - 1]
     stoichiometry = program.stoichiometry_row[blocks.stoichiometry[b]]
     out[:] = program.first_bias
     add_product(anion[:d], program.concatenated[1], out)
@@ -124,8 +124,8 @@ def _fill_context(program, blocks, b, out):
 
 @sum_kernel
 def _fill_slot(program, blocks, b, slot, rows, unary):
-    d, x, c = program.concatenated.shape[1], blocks.anion[b], blocks.coefficient[b, slot] - 1
-    anion, stoichiometry = program.anion_row[x, blocks.anion_coefficient[b] - 1], program.stoichiometry_row[blocks.stoichiometry[b]]
+    d, x, c = program.concatenated.shape[1], blocks.anion_set[b], blocks.coefficient[b, slot] - 1
+    anion, stoichiometry = program.anion_row[x, blocks.anion_coefficients[b, 0] - 1], program.stoichiometry_row[blocks.stoichiometry[b]]
     for i in range(blocks.size[b, slot]):
         own = program.row[x, blocks.start[b, slot] + i, c]
         rows[i] = own[d:]

@@ -12,7 +12,7 @@ import numpy as np
 
 from crcrank.kernels.forms import bound_block, bound_tile, fill_tile, prepare
 from crcrank.kernels.jit import inlined, inlined_sum, lean
-from crcrank.kernels.tile import LANES, ROWS, close_prefix, is_free_prefix, n_candidates, n_tile_rows, open_tile, row_slot
+from crcrank.kernels.tile import LANES, ROWS, anion_bits, close_prefix, is_free_prefix, n_candidates, n_tile_rows, open_tile, row_slot
 
 
 class Hits(NamedTuple):
@@ -50,7 +50,7 @@ def _record(blocks, b, prefix, tile, first, threshold, filters, hits, n_hits):
     _, bits, wanted = filters
     n_slots = blocks.size.shape[1]
     a, z = row_slot(blocks), n_slots - 1
-    have = bits[blocks.cation_element.size + blocks.anion[b]]
+    have = anion_bits(blocks, b, bits)
     for slot in range(a):
         have |= bits[blocks.start[b, slot] + prefix[slot]]
     for k in range(first, min(first + ROWS, n_tile_rows(blocks, b))):
@@ -110,7 +110,7 @@ def next_prefix(prefix, blocks, b):
 
 @lean
 def bound_blocks(program, blocks, order, allowed, work, tile, out):
-    """Fill ``out[b]`` with a bound on the scores of each block ``b`` in ``order``, all of one anion; see :func:`search_blocks`."""
+    """Fill ``out[b]`` with a bound on the scores of each block ``b`` in ``order``, all of one set of anions; see :func:`search_blocks`."""
     for b in order:
         open_tile(blocks, b, allowed, tile)
         prepare(program, blocks, b, work, tile)
@@ -119,7 +119,7 @@ def bound_blocks(program, blocks, order, allowed, work, tile, out):
 
 @lean
 def search_blocks(program, blocks, order, state, threshold, bounds, filters, work, tile, hits):
-    """Search blocks ``order[state[0]:state[1]]`` of one anion for candidates that score above ``threshold``.
+    """Search blocks ``order[state[0]:state[1]]`` of one set of anions for candidates that score above ``threshold``.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""How the search scores pairwise programs: tables of all products of two cations at one anion, made once, and read by every block.
+"""How the search scores pairwise programs: tables of all products of two cations beside one anion, made once, and read by every block.
 
-With the anion fixed, the pair score of cations ``i`` and ``j`` at coefficients ``c`` and ``d`` and atomic fractions ``f`` and ``g`` is
-``row[i, c] row[j, d] + g row[i, c] slope[j] + f slope[i] row[j, d] + f g (slope[i] slope[j] + curve[i, j])``: four numbers that do not
-depend on the block, whatever the number of factors, and only the first where the model has no prior.
+With the anion or the set of anions fixed, the pair score of cations ``i`` and ``j`` at coefficients ``c`` and ``d`` and atomic fractions
+``f`` and ``g`` is ``row[i, c] row[j, d] + g row[i, c] slope[j] + f slope[i] row[j, d] + f g (slope[i] slope[j] + curve[i, j])``: four
+numbers that do not depend on the block, whatever the number of factors, and only the first where the model has no prior.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from crcrank.kernels.tile import close_pairs, row_slot
 
 
 class PairTables(NamedTuple):
-    """A pairwise program at one anion.
+    """A pairwise program beside one set of anions.
 
-    With C cations, coefficients to M, S stoichiometries and F factors; a *column* is a cation with a coefficient, N in all, those of
-    one coefficient and one charge side by side. Equal elements score -inf in ``row_row``.
+    With A anions in all, C cations, coefficients to M, S stoichiometries and F factors; a *column* is a cation with a coefficient, N in
+    all, those of one coefficient and one charge side by side. Equal elements score -inf in ``row_row``.
 
     Attributes
     ----------
@@ -33,11 +33,11 @@ class PairTables(NamedTuple):
     bias, fraction_bias
         Unary terms, (N,).
     curve, anion_curve
-        Terms of a cation with itself, halved, and with the anion, (C,).
+        Terms of a cation with itself, halved, and with each anion, (C,), (A, C).
     anion_row, anion_bias, anion_fraction_bias
-        Those of the anion, (M, F), (M,), (M,).
-    anion_slope, anion_own_curve
-        Those of the anion, (F,), (1,).
+        Those of the anions, (A, M, F), (A, M), (A, M).
+    anion_slope, anion_anion_curve
+        Those of the anions, (A, F), (A, A); an anion's with itself are halved.
     stoichiometry_row, stoichiometry_bias
         Those of the program itself, since a large class has many, and a block needs one: (S, F) before padding, (S,).
     has_fractions
@@ -59,16 +59,16 @@ class PairTables(NamedTuple):
     anion_bias: np.ndarray
     anion_fraction_bias: np.ndarray
     anion_slope: np.ndarray
-    anion_own_curve: np.ndarray
+    anion_anion_curve: np.ndarray
     stoichiometry_row: np.ndarray
     stoichiometry_bias: np.ndarray
     has_fractions: bool
 
 
-def tables_at_anion(program: PairwiseProgram, blocks: BlockArrays, anion: int, dtype: type = np.float32) -> PairTables:
-    """Return the tables of one anion for the slots that its blocks have."""
+def tables_at_anion(program: PairwiseProgram, blocks: BlockArrays, anion_set: int, dtype: type = np.float32) -> PairTables:
+    """Return the tables of one set of anions for the slots that its blocks have."""
     n_cations = program.row.shape[1]
-    column, ion, coefficient = _columns(blocks, anion, program.row.shape[2], n_cations)
+    column, ion, coefficient = _columns(blocks, anion_set, program.row.shape[2], n_cations)
     padding = -program.row.shape[3] % 4
 
     def padded(vectors: np.ndarray) -> np.ndarray:
@@ -77,12 +77,13 @@ def tables_at_anion(program: PairwiseProgram, blocks: BlockArrays, anion: int, d
     def plain(array: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(array, dtype)
 
-    row, slope = padded(program.row[anion, ion, coefficient - 1]), padded(program.slope)
+    row, slope = padded(program.row[anion_set, ion, coefficient - 1]), padded(program.slope)
     row_row = row @ row.copy().T  # of a matrix with itself, NumPy would compute a half and copy the other, which takes longer
     element = blocks.cation_element[ion]
     for own in (np.flatnonzero(element == one) for one in np.unique(element)):
         row_row[np.ix_(own, own)] = -np.inf
-    cation_slope, itself = slope[:n_cations], n_cations + anion
+    cation_slope, anion_anion_curve = slope[:n_cations], program.curve[n_cations:, n_cations:].copy()
+    anion_anion_curve[np.diag_indices_from(anion_anion_curve)] /= 2
     return PairTables(
         column=column,
         row_row=row_row,
@@ -91,24 +92,24 @@ def tables_at_anion(program: PairwiseProgram, blocks: BlockArrays, anion: int, d
         slope_slope=cation_slope @ cation_slope.T + plain(program.curve[:n_cations, :n_cations]),
         row=plain(row.T),
         slope=plain(cation_slope.T),
-        bias=plain(program.bias[anion, ion, coefficient - 1]),
-        fraction_bias=plain(program.fraction_bias[anion, ion, coefficient - 1]),
+        bias=plain(program.bias[anion_set, ion, coefficient - 1]),
+        fraction_bias=plain(program.fraction_bias[anion_set, ion, coefficient - 1]),
         curve=plain(np.diagonal(program.curve)[:n_cations] / 2),
-        anion_curve=plain(program.curve[:n_cations, itself]),
-        anion_row=padded(program.anion_row[anion]),
-        anion_bias=plain(program.anion_bias[anion]),
-        anion_fraction_bias=plain(program.anion_fraction_bias[anion]),
-        anion_slope=slope[itself],
-        anion_own_curve=plain(program.curve[itself, itself] / 2).reshape(1),
+        anion_curve=plain(program.curve[n_cations:, :n_cations]),
+        anion_row=padded(program.anion_row),
+        anion_bias=plain(program.anion_bias),
+        anion_fraction_bias=plain(program.anion_fraction_bias),
+        anion_slope=slope[n_cations:],
+        anion_anion_curve=plain(anion_anion_curve),
         stoichiometry_row=np.ascontiguousarray(program.stoichiometry_row),
         stoichiometry_bias=np.ascontiguousarray(program.stoichiometry_bias),
         has_fractions=any(array.any() for array in (program.slope, program.curve, program.fraction_bias, program.anion_fraction_bias)),
     )
 
 
-def _columns(blocks: BlockArrays, anion: int, max_coefficient: int, n_cations: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _columns(blocks: BlockArrays, anion_set: int, max_coefficient: int, n_cations: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the column of each kind of slot, and the cation and the coefficient of each column."""
-    own = blocks.anion == anion
+    own = blocks.anion_set == anion_set
     size = np.zeros(n_cations, np.int64)
     size[blocks.start[own]] = blocks.size[own]
     kinds = np.unique((blocks.coefficient[own] - 1) * n_cations + blocks.start[own])
@@ -127,7 +128,7 @@ class TableWorkspace(NamedTuple):
     Attributes
     ----------
     context
-        What stoichiometry and anion multiply each cation's vector with, (F,).
+        What stoichiometry and anions multiply each cation's vector with, (F,).
     unary, pair
         Scores of the cations of each slot, and of each two slots but the last two, which are in the tile: (n, L), (n, n, L, L).
     score, left, right
@@ -160,7 +161,7 @@ def table_workspace(tables: PairTables, n_slots: int, largest: int) -> TableWork
     """Return scratch for blocks of ``n_slots`` slots with at most ``largest`` cations each."""
     dtype = tables.row.dtype
     return TableWorkspace(
-        context=np.empty(len(tables.anion_slope), dtype),
+        context=np.empty(tables.anion_slope.shape[1], dtype),
         unary=np.empty((n_slots, largest), dtype),
         pair=np.empty((n_slots, n_slots, largest, largest), dtype),
         score=np.empty(n_slots, dtype),
@@ -177,17 +178,23 @@ def table_workspace(tables: PairTables, n_slots: int, largest: int) -> TableWork
 
 @lean_sum
 def _fill_context(tables, blocks, b, context):
-    """Fill ``context`` and return the score of stoichiometry and anion themselves."""
-    s, c = blocks.stoichiometry[b], blocks.anion_coefficient[b] - 1
-    f = context.dtype.type(blocks.anion_coefficient[b] / blocks.n_atoms[b])
-    score = context.dtype.type(tables.stoichiometry_bias[s]) + tables.anion_bias[c]
-    score += f * (tables.anion_fraction_bias[c] + f * tables.anion_own_curve[0])
+    """Fill ``context`` and return the score of stoichiometry and anions themselves."""
+    s, n_factors = blocks.stoichiometry[b], tables.stoichiometry_row.shape[1]
+    score = context.dtype.type(tables.stoichiometry_bias[s])
     for k in range(context.size):
-        context[k] = tables.anion_row[c, k] + f * tables.anion_slope[k]
-    for k in range(tables.stoichiometry_row.shape[1]):
-        own, other = context[k], context.dtype.type(tables.stoichiometry_row[s, k])
-        score += own * other
-        context[k] = own + other
+        context[k] = context.dtype.type(tables.stoichiometry_row[s, k]) if k < n_factors else context.dtype.type(0)
+    for a in range(blocks.anions.shape[1]):
+        x, c = blocks.anions[b, a], blocks.anion_coefficients[b, a] - 1
+        f = context.dtype.type(blocks.anion_coefficients[b, a] / blocks.n_atoms[b])
+        score += tables.anion_bias[x, c]
+        score += f * (tables.anion_fraction_bias[x, c] + f * tables.anion_anion_curve[x, x])
+        for other in range(a):
+            f_other = context.dtype.type(blocks.anion_coefficients[b, other] / blocks.n_atoms[b])
+            score += f * f_other * tables.anion_anion_curve[x, blocks.anions[b, other]]
+        for k in range(context.size):
+            own = tables.anion_row[x, c, k] + f * tables.anion_slope[x, k]
+            score += own * context[k]
+            context[k] += own
     return score
 
 
@@ -207,14 +214,18 @@ def _fill_unary(tables, blocks, b, slot, context, free, out):
     start, n = blocks.start[b, slot], blocks.size[b, slot]
     first = tables.column[blocks.coefficient[b, slot] - 1, start]
     f = context.dtype.type(blocks.coefficient[b, slot] / blocks.n_atoms[b])
-    f_anion = context.dtype.type(blocks.anion_coefficient[b] / blocks.n_atoms[b])
     bias = tables.bias[first:]
     for i in range(n):
         out[i] = bias[i] + free[i]
     if tables.has_fractions:
-        fraction_bias, curve, anion_curve = tables.fraction_bias[first:], tables.curve[start:], tables.anion_curve[start:]
+        fraction_bias, curve = tables.fraction_bias[first:], tables.curve[start:]
         for i in range(n):
-            out[i] += f * (fraction_bias[i] + f * curve[i] + f_anion * anion_curve[i])
+            out[i] += f * (fraction_bias[i] + f * curve[i])
+        for a in range(blocks.anions.shape[1]):
+            product = f * context.dtype.type(blocks.anion_coefficients[b, a] / blocks.n_atoms[b])
+            anion_curve = tables.anion_curve[blocks.anions[b, a], start:]
+            for i in range(n):
+                out[i] += product * anion_curve[i]
         _add_product(context, f, tables.slope, start, out[:n])
     _add_product(context, context.dtype.type(1), tables.row, first, out[:n])
 

@@ -71,11 +71,12 @@ def n_tile_rows(blocks, b):
 def open_tile(blocks, b, allowed, tile):
     """Prepare a tile for block ``b``: fill ``free`` and ``place``, pad ``left`` and ``right`` with -inf."""
     n_slots = blocks.size.shape[1]
-    anion_element = blocks.anion_element[blocks.anion[b]]
     for slot in range(n_slots):
         start = blocks.start[b, slot]
         for i in range(blocks.size[b, slot]):
-            is_free = allowed[start + i] and blocks.cation_element[start + i] != anion_element
+            is_free = allowed[start + i]
+            for a in range(blocks.anions.shape[1]):
+                is_free = is_free and blocks.cation_element[start + i] != blocks.anion_element[blocks.anions[b, a]]
             tile.free[slot, i] = 0 if is_free else -np.inf
     tile.place[:] = -1
     for side in range(2):
@@ -116,6 +117,15 @@ def close_prefix(blocks, b, prefix, tile):
     if a > 0 and blocks.run[b, a]:
         for k in range(prefix[a - 1] + 1):
             tile.left[k] = -np.inf
+
+
+@inlined
+def anion_bits(blocks, b, bits):
+    """Return the required elements that the anions of a block are, given those of cations, then anions."""
+    have = np.int64(0)
+    for a in range(blocks.anions.shape[1]):
+        have |= bits[blocks.cation_element.size + blocks.anions[b, a]]
+    return have
 
 
 @inlined

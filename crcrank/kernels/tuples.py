@@ -1,7 +1,7 @@
 """Counting, ranking and unranking the cation tuples of a block.
 
-A block fixes the stoichiometry and the anion; what is left is one cation per slot. Slot ``s`` takes an ion of charge
-group ``groups[s]``; all elements differ from each other and from the anion's; where ``runs[s]`` is true, slots ``s - 1``
+A block fixes the stoichiometry and the anions; what is left is one cation per slot. Slot ``s`` takes an ion of charge
+group ``groups[s]``; all elements differ from each other and from the anions'; where ``runs[s]`` is true, slots ``s - 1``
 and ``s`` have the same charge and coefficient, and their ions ascend, so that each candidate is written once.
 Tuples are numbered in lexicographic order. Ions are local indices within their charge group.
 """
@@ -119,32 +119,33 @@ def fill_tuples(tables, groups, runs, anion_elements, patterns, below, ranks, ou
     Parameters
     ----------
     groups, runs, anion_elements
-        Of each tuple's block: (n, n_slots), (n, n_slots), (n,).
+        Of each tuple's block: (n, n_slots), (n, n_slots), (n, n_anions).
     patterns
-        A number for each tuple, the same only where groups, runs and anion element are, int64 (n,).
+        A number for each tuple, the same only where groups, runs and anion elements are, int64 (n,).
     below
         Room for the number of tuples whose first ion comes before each, by pattern, int64 (n_patterns, largest group + 1); a row
         starts with -1 until it is filled.
     ranks, out
         int64 (n,), (n, n_slots).
     """
-    used = np.empty(groups.shape[1] + 1, np.int64)
+    n_anions = anion_elements.shape[1]
+    used = np.empty(n_anions + groups.shape[1], np.int64)
     for c in range(groups.shape[0]):
-        used[0] = anion_elements[c]
-        sums = _sums_below(tables, groups[c], runs[c], used, below[patterns[c]])
+        used[:n_anions] = anion_elements[c]
+        sums = _sums_below(tables, groups[c], runs[c], used, n_anions, below[patterns[c]])
         first = 0
         while sums[first + 1] <= ranks[c]:
             first += 1
         left = ranks[c] - sums[first]
         out[c, 0] = first
-        used[1] = tables.element[groups[c, 0], first]
+        used[n_anions] = tables.element[groups[c, 0], first]
         for slot in range(1, groups.shape[1]):
             for ion in range(out[c, slot - 1] + 1 if runs[c, slot] else 0, tables.size[groups[c, slot]]):
                 element = tables.element[groups[c, slot], ion]
-                if _is_used(element, used, slot + 1):
+                if _is_used(element, used, n_anions + slot):
                     continue
-                used[slot + 1] = element
-                n_below = _count_below(tables, groups[c], runs[c], slot, ion, used)
+                used[n_anions + slot] = element
+                n_below = _count_below(tables, groups[c], runs[c], slot, ion, used, n_anions)
                 if left < n_below:
                     out[c, slot] = ion
                     break
@@ -154,36 +155,37 @@ def fill_tuples(tables, groups, runs, anion_elements, patterns, below, ranks, ou
 @kernel
 def fill_ranks(tables, groups, runs, anion_elements, patterns, below, tuples, out):
     """Fill ``out[c]`` with the number of the cation tuple ``tuples[c]``, the inverse of :func:`fill_tuples`."""
-    used = np.empty(groups.shape[1] + 1, np.int64)
+    n_anions = anion_elements.shape[1]
+    used = np.empty(n_anions + groups.shape[1], np.int64)
     for c in range(groups.shape[0]):
-        used[0] = anion_elements[c]
-        out[c] = _sums_below(tables, groups[c], runs[c], used, below[patterns[c]])[tuples[c, 0]]
-        used[1] = tables.element[groups[c, 0], tuples[c, 0]]
+        used[:n_anions] = anion_elements[c]
+        out[c] = _sums_below(tables, groups[c], runs[c], used, n_anions, below[patterns[c]])[tuples[c, 0]]
+        used[n_anions] = tables.element[groups[c, 0], tuples[c, 0]]
         for slot in range(1, groups.shape[1]):
             for ion in range(tuples[c, slot - 1] + 1 if runs[c, slot] else 0, tuples[c, slot]):
                 element = tables.element[groups[c, slot], ion]
-                if not _is_used(element, used, slot + 1):
-                    used[slot + 1] = element
-                    out[c] += _count_below(tables, groups[c], runs[c], slot, ion, used)
-            used[slot + 1] = tables.element[groups[c, slot], tuples[c, slot]]
+                if not _is_used(element, used, n_anions + slot):
+                    used[n_anions + slot] = element
+                    out[c] += _count_below(tables, groups[c], runs[c], slot, ion, used, n_anions)
+            used[n_anions + slot] = tables.element[groups[c, slot], tuples[c, slot]]
 
 
 @kernel
-def _sums_below(tables, groups, runs, used, sums):
-    """Return ``sums``, filled with the number of tuples whose first ion comes before each; ``used`` holds the anion's element."""
+def _sums_below(tables, groups, runs, used, n_anions, sums):
+    """Return ``sums``, filled with the number of tuples whose first ion comes before each; ``used`` holds the anions' elements."""
     if sums[0] == 0:
         return sums
     sums[0] = 0
     for ion in range(tables.size[groups[0]]):
-        used[1] = tables.element[groups[0], ion]
+        used[n_anions] = tables.element[groups[0], ion]
         sums[ion + 1] = sums[ion]
-        if used[1] != used[0]:
-            sums[ion + 1] += _count_below(tables, groups, runs, 0, ion, used)
+        if not _is_used(used[n_anions], used, n_anions):
+            sums[ion + 1] += _count_below(tables, groups, runs, 0, ion, used, n_anions)
     return sums
 
 
 @kernel
-def _count_below(tables, groups, runs, slot, ion, used):
-    """Count the completions once slots up to ``slot`` are set; ``used`` holds the anion and their elements."""
+def _count_below(tables, groups, runs, slot, ion, used, n_anions):
+    """Count the completions once slots up to ``slot`` are set; ``used`` holds the anions and their elements."""
     next_first = ion + 1 if slot + 1 < groups.size and runs[slot + 1] else 0
-    return _count_from(tables, groups, runs, slot + 1, next_first, used, slot + 2)
+    return _count_from(tables, groups, runs, slot + 1, next_first, used, n_anions + slot + 1)

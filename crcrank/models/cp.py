@@ -54,7 +54,7 @@ def _decomposed(space: Space, name: str, known: Candidates, settings: CPSettings
     ones = unordered_ones(space, name, known)
     check_rank(name, "cp.n_factors", n_factors, len(ones.anion), "cells")
     seen, ratio = np.unique(ones.ratio, return_inverse=True)
-    sizes = (len(space.ions.cations), len(space.ions.anions), len(seen))
+    sizes = (len(space.ions.cations), len(space.anion_sets), len(seen))
     ones = ones._replace(ratio=ratio)
     error = SquaredError(ones, sizes, n_factors, settings.l2)
     start = error.packed(_start(ones, sizes, rng.permutation(len(ones.anion))[:n_factors]))

@@ -4,9 +4,9 @@ Rendle, "Factorization Machines", ICDM 2010, doi:10.1109/ICDM.2010.127, eq. 1: a
 feature, and for each two features the product of their factor vectors. The features of a candidate are one-hot, but for
 the ``prior``: means and second moments of elemental properties over the composition, and in the linear term their
 variances and covariances. With ``cation_cation_anion`` there is a third order: for each two cations the product of vectors
-of their own, each factor of which the anion scales, ``sum_f u_if u_jf exp(s_xf)`` (in the higher-order machines of Blondel
-et al., arXiv:1607.07195, eq. 3, the third factor has any sign). Every score is then a sum of unary and pair terms of ions,
-which the kernels rank and sum over the whole space (:mod:`crcrank.kernels.pairwise`).
+of their own, each factor of which the anion scales, ``sum_f u_if u_jf exp(s_xf)``, and two anions by the sum of both (in the
+higher-order machines of Blondel et al., arXiv:1607.07195, eq. 3, the third factor has any sign). Every score is then a sum of
+unary and pair terms of ions, which the kernels rank and sum over the whole space (:mod:`crcrank.kernels.pairwise`).
 """
 
 from __future__ import annotations
@@ -144,11 +144,12 @@ class FactorizationMachine:
 
 
 class _Parts:
-    """The factor vectors of one set of parameters, laid out over (anion, cation, coefficient), absent groups as zeros."""
+    """The factor vectors of one set of parameters, laid out over (set of anions, cation, coefficient), absent groups as zeros."""
 
     def __init__(self, model: FactorizationMachine, parameters: Parameters) -> None:
         ions = model.space.ions
         self.n_cations, self.n_anions = len(ions.cations), len(ions.anions)
+        self.holds = np.array([np.bincount(chosen, minlength=self.n_anions) for chosen in model.space.anion_sets], np.float64)
         n_ions, m, k = self.n_cations + self.n_anions, model.max_coefficient, model.n_factors
         self.moments, self.n_components = model.moments, model.components.shape[1]
         self.components = model.components
@@ -167,12 +168,25 @@ class _Parts:
         self.slope = self.moments @ self.prior
         c = self.n_cations
         self.third = parameters.get("factor.cation_cation_anion", np.zeros((c, 0)))
-        self.scale = parameters.get("scale.cation_cation_anion", np.zeros((self.n_anions, 0)))
-        with np.errstate(over="ignore"):  # who fits or ranks with scores that are not finite says so
-            self.spread = np.exp(self.scale / 2)
+        with np.errstate(over="ignore", invalid="ignore"):  # who fits or ranks with scores that are not finite says so
+            self.scale = np.exp(parameters.get("scale.cation_cation_anion", np.zeros((self.n_anions, 0))))
+            self.spread = np.sqrt(self.holds @ self.scale)
         self.third_row = self.third * self.spread[:, None]
-        self.row = self.ion[None, :c, None] + self.coefficient[None, :c] + self.pair.transpose(1, 0, 2)[:, :, None]
+        self.row = self.ion[None, :c, None] + self.coefficient[None, :c] + self._of_sets(self.pair)[:, :, None]
         self.anion_row = self.ion[c:, None] + self.coefficient[c:]
+
+    def _of_sets(self, pairs: np.ndarray) -> np.ndarray:
+        """Return the sums of what belongs to each cation and anion (C, A, ...) over each set of anions, (n_sets, C, ...)."""
+        return np.tensordot(self.holds, np.moveaxis(pairs, 1, 0), 1)
+
+    def _of_anions(self, sets: np.ndarray) -> np.ndarray:
+        """Return the transpose of :meth:`_of_sets`, (C, A, ...)."""
+        return np.moveaxis(np.tensordot(self.holds.T, sets, 1), 0, 1)
+
+    def _scale_back(self, spread: np.ndarray) -> np.ndarray:
+        """Return the gradient by the scales of the anions, given that by the spread of each set."""
+        by_square = np.divide(spread, 2 * self.spread, out=np.zeros_like(spread), where=self.spread > 0)
+        return np.asarray(self.scale * (self.holds.T @ by_square))
 
     def shared(self) -> tuple[np.ndarray, ...]:
         """Return the fields of the program that all classes share, in its order."""
@@ -181,7 +195,7 @@ class _Parts:
         bias = (
             (self.ion_weight - ion_square / 2)[None, :c, None]
             + (self.coefficient_weight - coefficient_square / 2)[None, :c]
-            + (self.pair_weight - pair_square / 2).T[:, :, None]
+            + self._of_sets(self.pair_weight - pair_square / 2)[:, :, None]
             + _square(self.row) / 2
         )
         linear = self.moments @ self.prior_weight
@@ -231,8 +245,8 @@ class _Parts:
         coefficient = np.concatenate([row.sum(axis=0), anion_row]) - coefficient_weight[..., None] * self.coefficient
         ion_weight = coefficient_weight.sum(axis=1)
         ion = np.concatenate([row.sum(axis=(0, 2)), anion_row.sum(axis=1)]) - ion_weight[:, None] * self.ion
-        pair_weight = bias.sum(axis=2).T
-        pair = row.sum(axis=2).transpose(1, 0, 2) - pair_weight[..., None] * self.pair
+        pair_weight = self._of_anions(bias.sum(axis=2))
+        pair = self._of_anions(row.sum(axis=2)) - pair_weight[..., None] * self.pair
         fraction = np.concatenate([fraction_bias.sum(axis=(0, 2)), anion_fraction_bias.sum(axis=1)])
         own = np.einsum("at,ab,bt->t", self.moments, curve, self.moments, optimize=True)
         prior_weight = self.moments.T @ fraction
@@ -248,7 +262,7 @@ class _Parts:
             "weight.prior": prior_weight,
             "factor.prior": self.moments.T @ slope - 2 * own[:, None] * self.prior,
             "factor.cation_cation_anion": (third_row * self.spread[:, None]).sum(axis=0),
-            "scale.cation_cation_anion": (third_row * self.third_row).sum(axis=1) / 2,
+            "scale.cation_cation_anion": self._scale_back((third_row * self.third).sum(axis=1)),
         }
 
 

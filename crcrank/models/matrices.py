@@ -101,7 +101,7 @@ def _ion_rest_cells(space: Space, name: str, rows: np.ndarray, columns: np.ndarr
 
 def _of_different_elements(space: Space, name: str, cells: Cells) -> Cells:
     candidates = cells.candidates
-    anions = space.ions.anion_element[space.classes[name].block_anion[candidates.blocks]]
+    anions = space.ions.anion_element[space.classes[name].block_anion_set[candidates.blocks]]
     elements = np.sort(np.column_stack([space.ions.cation_element[candidates.cations], anions]), axis=1)
     kept = np.flatnonzero((np.diff(elements, axis=1) > 0).all(axis=1))
     return Cells(cells.rows[kept], cells.columns[kept], candidates.take(kept))
@@ -113,7 +113,7 @@ def _pair_rest_labels(space: Space, name: str, candidates: Candidates) -> tuple[
     stoichiometry = item.block_stoichiometry[candidates.blocks]
     order = np.argsort(candidates.cations, axis=1)
     coefficients = np.take_along_axis(item.stoichiometries.coefficients[stoichiometry], order, axis=1)
-    anions, n_anions = item.block_anion[candidates.blocks], item.stoichiometries.anion_coefficient[stoichiometry]
+    anions, n_anions = item.block_anion_set[candidates.blocks], item.stoichiometries.anion_coefficients[stoichiometry, 0]
     return np.take_along_axis(candidates.cations, order, axis=1), np.column_stack([anions, n_anions, coefficients])
 
 
@@ -126,7 +126,7 @@ def _pair_rest_cells(space: Space, name: str, rows: np.ndarray, columns: np.ndar
         slots = np.lexsort((rows[own], np.broadcast_to(coefficients, (len(own), len(coefficients))), groups[own]), axis=1)
         slot_coefficients = np.array(coefficients)[slots]
         slot_groups, anions = np.take_along_axis(groups[own], slots, axis=1), np.full(len(own), anion)
-        blocks = space.find_blocks(name, slot_groups, slot_coefficients, anions, np.full(len(own), n_anions))
+        blocks = space.find_blocks(name, slot_groups, slot_coefficients, anions[:, None], np.full((len(own), 1), n_anions))
         cations = np.take_along_axis(rows[own], slots, axis=1)
         found = np.flatnonzero(blocks >= 0)
         cells = Cells(own[found], np.full(len(found), column), Candidates(blocks[found], cations[found]))
@@ -145,11 +145,11 @@ def _system_ratio_cells(space: Space, name: str, rows: np.ndarray, columns: np.n
         systems = np.flatnonzero((rows == element).any(axis=1))
         others = rows[systems][rows[systems] != element].reshape(len(systems), n_slots)
         for column, stoichiometry in enumerate(columns[:, 0].tolist()):
-            if stoichiometries.anion_charge[stoichiometry] != space.ions.anion_charge[anion]:
+            if stoichiometries.anion_charges[stoichiometry, 0] != space.ions.anion_charge[anion]:
                 continue
             groups, coefficients = stoichiometries.groups[stoichiometry], stoichiometries.coefficients[stoichiometry]
-            n_anions = stoichiometries.anion_coefficient[stoichiometry]
-            block = int(space.find_blocks(name, groups[None], coefficients[None], np.array([anion]), n_anions[None])[0])
+            n_anions = stoichiometries.anion_coefficients[stoichiometry]
+            block = int(space.find_blocks(name, groups[None], coefficients[None], np.array([[anion]]), n_anions[None])[0])
             for order in permutations(range(n_slots)) if block >= 0 else ():
                 own, cations = _placed(space, others[:, order], groups, stoichiometries.runs[stoichiometry])
                 yield Cells(systems[own], np.full(len(own), column), Candidates(np.full(len(own), block), cations))
@@ -192,13 +192,15 @@ def known_matrix(space: Space, name: str, known: Candidates, matrix: str) -> Kno
     Raises
     ------
     ModelFitError
-        If the class is widened: the layouts take elements that differ and charges that balance for granted.
+        If the class is widened: the layouts take one anion, elements that differ and charges that balance for granted.
     """
     from scipy import sparse
 
     limits = space.classes[name].composition_class
-    if limits.mixed_valence or not limits.neutral:
-        raise ModelFitError(f"train: class {name} has mixed valence or charges that need not balance; choose another model than svd or nmf")
+    if limits.mixed_valence or not limits.neutral or limits.n_anions > 1:
+        raise ModelFitError(
+            f"train: class {name} has mixed valence, two anions or charges that need not balance; choose another model than svd or nmf"
+        )
     rows, columns = MATRICISATIONS[matrix].labels(space, name, known)
     row_labels, row = np.unique(rows, axis=0, return_inverse=True)
     column_labels, column = np.unique(columns, axis=0, return_inverse=True)

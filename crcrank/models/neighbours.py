@@ -30,10 +30,10 @@ def _counts(codes: np.ndarray, among: np.ndarray) -> np.ndarray:
     return np.where(known[place] == codes, n_known[place], 0).astype(np.float64)
 
 
-def _summary(values: np.ndarray) -> np.ndarray:
-    """Return sum, largest and smallest over the cations, and the anion's, (n, 4)."""
-    cations = values[:, :-1]
-    return np.column_stack([cations.sum(axis=1), cations.max(axis=1), cations.min(axis=1), values[:, -1]])
+def _summary(values: np.ndarray, n_cations: int) -> np.ndarray:
+    """Return sum, largest and smallest over the cations, and the sum over the anions, (n, 4)."""
+    cations, anions = values[:, :n_cations], values[:, n_cations:]
+    return np.column_stack([cations.sum(axis=1), cations.max(axis=1), cations.min(axis=1), anions.sum(axis=1)])
 
 
 class Neighbourhood:
@@ -60,9 +60,9 @@ class Neighbourhood:
     def features(self, name: str, candidates: Candidates) -> dict[str, np.ndarray]:
         """Return what is known around candidates of class ``name``, by name of the feature, float64 (n,) each."""
         asked = Positions(self._space, name, candidates, self._codes)
-        features: dict[str, np.ndarray] = {"cations": np.full(len(candidates), asked.ions.shape[1] - 1.0)}
+        features: dict[str, np.ndarray] = {"cations": np.full(len(candidates), float(asked.n_cations))}
         for group, values in {**self._substitutions(name, asked), **self._counts(name, asked)}.items():
-            summary = _summary(values) if values.ndim == 2 else values[:, None]
+            summary = _summary(values, asked.n_cations) if values.ndim == 2 else values[:, None]
             for label, column in zip(_SUMMARY, summary.T, strict=False):
                 features[f"{group}.{label}" if values.ndim == 2 else group] = column
         return features | self._composition(asked)
@@ -92,12 +92,12 @@ class Neighbourhood:
 
     def _composition(self, asked: Positions) -> dict[str, np.ndarray]:
         """Return what the composition itself says: atoms, charges, means and variances of the properties."""
-        charges = asked.charges[:, :-1]
+        charges, anion_charges = asked.charges[:, : asked.n_cations], asked.charges[:, asked.n_cations :]
         features = {
             "atoms": asked.amounts.sum(axis=1),
             "charge.largest": charges.max(axis=1),
             "charge.smallest": charges.min(axis=1),
-            "charge.anion": asked.charges[:, -1],
+            "charge.anion": anion_charges.sum(axis=1),
         }
         fractions = asked.amounts / asked.amounts.sum(axis=1, keepdims=True)
         values = self._properties[asked.elements]

@@ -60,8 +60,9 @@ def fit_nnmf(data: TrainingData, settings: NNMFSettings, rng: np.random.Generato
     Raises
     ------
     ModelFitError
-        If the fit diverges, or all candidates of a class that is too large are wanted at once.
+        If the fit diverges, a class has two anions, or all candidates of a class that is too large are wanted at once.
     """
+    _check_anions(data)
     _check_size(data, settings)
     machine = cast("FittedFM", fit_fm(data, _machine_settings(settings), rng, n_threads, progress).model)
     network = LatentNetwork(data.space, data.classes, settings.n_concatenated, settings.n_multiplied, settings.n_layers, settings.n_hidden)
@@ -82,6 +83,12 @@ def fit_nnmf(data: TrainingData, settings: NNMFSettings, rng: np.random.Generato
         validation=best.validation,
         facts={"history": [[vars(epoch) for epoch in fit.history] for fit in fits], "l2": best.l2},
     )
+
+
+def _check_anions(data: TrainingData) -> None:
+    for name in data.classes:
+        if data.space.classes[name].composition_class.n_anions > 1:
+            raise ModelFitError(f"train: class {name} has two anions, which the network has no place for; choose another model than nnmf")
 
 
 def _check_size(data: TrainingData, settings: NNMFSettings) -> None:

@@ -47,7 +47,7 @@ class Popularity:
         """Return the float64 scoring program of class ``name``, which has no factors."""
         cation, anion, stoichiometry = (self.terms[f"{part}.{name}"] for part in _PARTS)
         n_coefficients = self.space.classes[name].composition_class.max_coefficient
-        shape, n_ions = (len(anion), len(cation), n_coefficients), len(cation) + len(anion)
+        shape, n_ions = (len(self.space.anion_sets), len(cation), n_coefficients), len(cation) + len(anion)
         return PairwiseProgram(
             row=np.zeros((*shape, 0)),
             slope=np.zeros((n_ions, 0)),
@@ -99,7 +99,7 @@ def fit_popularity(
     model = Popularity(data.space, data.classes, terms)
     for name in data.classes:
         known, item = data.known(name), data.space.classes[name]
-        indices = (known.cations.ravel(), item.block_anion[known.blocks], item.block_stoichiometry[known.blocks])
+        indices = (known.cations.ravel(), item.block_anions[known.blocks].ravel(), item.block_stoichiometry[known.blocks])
         sizes = (len(data.space.ions.cations), len(data.space.ions.anions), len(item.stoichiometries.keys))
         for part, index, size in zip(_PARTS, indices, sizes, strict=True):
             counts = np.bincount(index, minlength=size) + settings.pseudo_count

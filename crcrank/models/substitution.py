@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,7 +47,9 @@ class Replacements(NamedTuple):
 def replacements(space: Space, name: str, candidates: Candidates) -> Replacements:
     """Return all candidates of class ``name`` with another ion of the same charge in one place of a given candidate."""
     slots = [_cations_replaced(space, name, candidates, slot) for slot in range(candidates.cations.shape[1])]
-    parts = [*slots, *(_anion_replaced(space, name, candidates, anion) for anion in range(len(space.ions.anions)))]
+    n_anions = space.classes[name].composition_class.n_anions
+    anions = product(range(n_anions), range(len(space.ions.anions)))
+    parts = [*slots, *(_anion_replaced(space, name, candidates, place, anion) for place, anion in anions)]
     rows, blocks, cations, old, new = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     made = Candidates(blocks, cations)
     kept = np.flatnonzero((old != new) & space.have_distinct_ions(name, made))
@@ -65,15 +68,16 @@ def _cations_replaced(space: Space, name: str, candidates: Candidates, slot: int
     return rows, candidates.blocks[rows], cations, old, new
 
 
-def _anion_replaced(space: Space, name: str, candidates: Candidates, anion: int) -> tuple[np.ndarray, ...]:
-    """Return rows, blocks, cations, old and new ion with ``anion`` in place of the anions of its charge."""
+def _anion_replaced(space: Space, name: str, candidates: Candidates, place: int, anion: int) -> tuple[np.ndarray, ...]:
+    """Return rows, blocks, cations, old and new ion with ``anion`` in one place of the anions, where the charge is its own."""
     item = space.classes[name]
-    old = item.block_anion[candidates.blocks]
+    old = item.block_anions[candidates.blocks, place]
     rows = np.flatnonzero(space.ions.anion_charge[old] == space.ions.anion_charge[anion])
     stoichiometry = item.block_stoichiometry[candidates.blocks[rows]]
     groups, coefficients = item.stoichiometries.groups[stoichiometry], item.stoichiometries.coefficients[stoichiometry]
-    anion_coefficients = item.stoichiometries.anion_coefficient[stoichiometry]
-    blocks = space.find_blocks(name, groups, coefficients, np.full(len(rows), anion), anion_coefficients)
+    anions = item.block_anions[candidates.blocks[rows]]
+    anions[:, place] = anion
+    blocks = space.find_blocks(name, groups, coefficients, anions, item.stoichiometries.anion_coefficients[stoichiometry])
     rows, blocks = rows[blocks >= 0], blocks[blocks >= 0]
     n_cations = len(space.ions.cations)
     return rows, blocks, candidates.cations[rows], n_cations + old[rows], np.full(len(rows), n_cations + anion)
@@ -190,8 +194,8 @@ def count_replacements(space: Space, known: Mapping[str, Candidates]) -> Counts:
     n_ions = len(space.ions.labels)
     n_known, n_both, n_possible, n_alone = np.zeros(n_ions), np.zeros((n_ions, n_ions)), 0, {}
     for name, item in known.items():
-        anions = len(space.ions.cations) + space.classes[name].block_anion[item.blocks]
-        n_known += np.bincount(np.concatenate([item.cations.ravel(), anions]), minlength=n_ions)
+        anions = len(space.ions.cations) + space.classes[name].block_anions[item.blocks]
+        n_known += np.bincount(np.concatenate([item.cations.ravel(), anions.ravel()]), minlength=n_ions)
         made = replacements(space, name, item)
         is_known = np.isin(space.order_keys(made.candidates), space.order_keys(item))
         np.add.at(n_both, (made.old[is_known], made.new[is_known]), 1.0)

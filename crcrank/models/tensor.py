@@ -1,4 +1,4 @@
-"""Known compositions as the ones of a tensor with a mode per cation, one for the anion and one for the composition ratio.
+"""Known compositions as the ones of a tensor with a mode per cation, one for the anion (or the set of anions) and one for the ratio.
 
 All other cells are zeros, as in Seko, Hayashi, Kashima and Tanaka, Phys. Rev. Materials 2, 013805 (2018),
 doi:10.1103/PhysRevMaterials.2.013805. A class has a tensor of its own, and its models are low-rank approximations of it, so
@@ -46,7 +46,7 @@ def unordered_ones(space: Space, name: str, known: Candidates) -> Ones:
     Candidates share a cell that differ in which of two cations of one charge has which coefficient.
     """
     item = space.classes[name]
-    columns = [np.sort(known.cations, axis=1), item.block_anion[known.blocks], item.block_stoichiometry[known.blocks]]
+    columns = [np.sort(known.cations, axis=1), item.block_anion_set[known.blocks], item.block_stoichiometry[known.blocks]]
     cells = np.unique(np.column_stack(columns), axis=0)
     return Ones(cells[:, :-2], cells[:, -2], cells[:, -1])
 
@@ -64,7 +64,7 @@ def ordered_ones(space: Space, name: str, known: Candidates) -> tuple[Ones, np.n
     """
     item = space.classes[name]
     orders = [list(order) for order in permutations(range(known.cations.shape[1]))]
-    stoichiometry, anion = item.block_stoichiometry[known.blocks], item.block_anion[known.blocks]
+    stoichiometry, anion = item.block_stoichiometry[known.blocks], item.block_anion_set[known.blocks]
     keys = np.concatenate([_ratio_keys(item, order)[stoichiometry] for order in orders])
     seen, ratio = np.unique(keys, return_inverse=True)
     ones = Ones(np.concatenate([known.cations[:, order] for order in orders]), np.tile(anion, len(orders)), ratio)
@@ -75,10 +75,11 @@ def ordered_ones(space: Space, name: str, known: Candidates) -> tuple[Ones, np.n
 
 def _ratio_keys(item: ClassSpace, order: list[int]) -> np.ndarray:
     """Return a number for the coefficients of each stoichiometry, those of the cations in this order, int64 (n_stoichiometries,)."""
-    keys = item.stoichiometries.anion_coefficient
-    for slot in order:
-        keys = keys * (item.composition_class.max_coefficient + 1) + item.stoichiometries.coefficients[:, slot]
-    return np.asarray(keys)
+    columns = np.column_stack([item.stoichiometries.anion_coefficients, item.stoichiometries.coefficients[:, order]])
+    keys = np.zeros(len(columns), np.int64)
+    for column in columns.T:
+        keys = keys * (item.composition_class.max_coefficient + 1) + column
+    return keys
 
 
 def check_rank(name: str, key: str, rank: int, limit: int, what: str) -> None:
@@ -147,7 +148,7 @@ class FittedTensor:
 
 def _shapes(space: Space, name: str, program_type: type[TensorProgram], n_factors: list[int]) -> list[tuple[int, ...]]:
     item = space.classes[name]
-    sizes: list[tuple[int, ...]] = [(len(space.ions.cations),), (len(space.ions.anions),), (len(item.stoichiometries.keys),)]
+    sizes: list[tuple[int, ...]] = [(len(space.ions.cations),), (len(space.anion_sets),), (len(item.stoichiometries.keys),)]
     if program_type is MultilinearProgram:
         sizes[1] = (*sizes[1], n_factors[0] ** item.composition_class.n_cations)
     return [(*size, n) for size, n in zip(sizes, n_factors, strict=True)]

@@ -63,7 +63,7 @@ def _decomposed(space: Space, name: str, known: Candidates, settings: TuckerSett
     ranks = tuple(numbers[ones.cations.shape[1] - 1] for numbers in by_cations)
     for rank, (mode, index) in zip(ranks, modes, strict=True):
         check_rank(name, f"tucker.n_{mode}_factors", rank, len(np.unique(index)), f"{mode}s")
-    sizes = (len(space.ions.cations), len(space.ions.anions), int(ones.ratio.max()) + 1)
+    sizes = (len(space.ions.cations), len(space.anion_sets), int(ones.ratio.max()) + 1)
     factors = decompose(ones, sizes, ranks, settings.n_iterations)
     ratio = np.vstack([factors.ratio, np.zeros((1, factors.ratio.shape[1]))])
     return MultilinearProgram(factors.cation, core_tensor(ones, factors), ratio[ratio_rows])

@@ -140,7 +140,7 @@ class PassingOrder:
 
 
 class _Count:
-    """A count of one class, anion after anion, shared by its threads; what each counts adds up in the end."""
+    """A count of one class, one set of anions after the other, shared by its threads; what each counts adds up in the end."""
 
     def __init__(
         self,
@@ -191,8 +191,9 @@ class _Count:
         """Count all blocks; yield numbers of candidates whenever they are done."""
         order = np.flatnonzero(self._filter.allowed_blocks(self._space, self._name) & np.isnan(self._constant))
         work = self._sizes[order].sum() + BLOCK_WORK * len(order)
-        for anion, program in programs_at(pool, self._program, self._blocks, np.unique(self._blocks.anion[order]), np.float64):
-            own = order[self._blocks.anion[order] == anion]
+        sets = np.unique(self._blocks.anion_set[order])
+        for anion_set, program in programs_at(pool, self._program, self._blocks, sets, np.float64):
+            own = order[self._blocks.anion_set[order] == anion_set]
             yield from pool.map(partial(self._count, program), pieces(own, self._sizes, work, 1))
 
     def _count(self, program: Any, piece: np.ndarray) -> int:

@@ -24,7 +24,7 @@ class ElementFilter:
     excluded
         Elements that no formula holds.
     anions
-        Elements that the anion may be.
+        Elements of which an anion is one.
     max_coefficient
         Largest coefficient, 0 for no limit.
     """
@@ -44,8 +44,8 @@ class SearchFilter:
     ----------
     allowed
         Whether each cation may be used, bool (n_cations,).
-    anion_allowed
-        Whether each anion may be used, bool (n_anions,).
+    anion_allowed, anion_wanted
+        Whether each anion may be used, and whether it is one of those wanted, bool (n_anions,).
     bits, wanted
         Required elements as bits of each ion (cations, then anions), int64, and all of them together.
     max_coefficient
@@ -54,6 +54,7 @@ class SearchFilter:
 
     allowed: np.ndarray
     anion_allowed: np.ndarray
+    anion_wanted: np.ndarray
     bits: np.ndarray
     wanted: int
     max_coefficient: int
@@ -61,20 +62,23 @@ class SearchFilter:
     @property
     def is_open(self) -> bool:
         """Whether every candidate passes."""
-        return bool(self.allowed.all() and self.anion_allowed.all() and not self.wanted and not self.max_coefficient)
+        allows_all = self.allowed.all() and self.anion_allowed.all() and self.anion_wanted.all()
+        return bool(allows_all and not self.wanted and not self.max_coefficient)
 
     def allowed_blocks(self, space: Space, name: str) -> np.ndarray:
         """Return whether each block of class ``name`` can hold an allowed candidate, bool (n_blocks,)."""
         blocks = space.block_arrays(name)
-        allowed = self.anion_allowed[blocks.anion]
+        allowed = self.anion_allowed[blocks.anions].all(axis=1) & self.anion_wanted[blocks.anions].any(axis=1)
         if self.max_coefficient:
-            allowed = allowed & (np.maximum(blocks.coefficient.max(axis=1), blocks.anion_coefficient) <= self.max_coefficient)
+            largest = np.maximum(blocks.coefficient.max(axis=1), blocks.anion_coefficients.max(axis=1))
+            allowed = allowed & (largest <= self.max_coefficient)
         return np.asarray(allowed)
 
     def passes(self, space: Space, name: str, candidates: Candidates) -> np.ndarray:
         """Return whether each candidate of class ``name`` meets the conditions, bool (n,)."""
-        anions = space.classes[name].block_anion[candidates.blocks]
-        have = self.bits[len(self.allowed) + anions] | np.bitwise_or.reduce(self.bits[candidates.cations], axis=1)
+        anions = space.classes[name].block_anions[candidates.blocks]
+        ions = np.column_stack([candidates.cations, len(self.allowed) + anions])
+        have = np.bitwise_or.reduce(self.bits[ions], axis=1)
         allowed = self.allowed_blocks(space, name)[candidates.blocks] & self.allowed[candidates.cations].all(axis=1)
         return np.asarray(allowed & (have == self.wanted))
 
@@ -98,16 +102,16 @@ def search_filter(space: Space, wanted: ElementFilter) -> SearchFilter:
     forbidden = [symbol for symbol in wanted.required if not permitted[index[symbol]]]
     if forbidden:
         raise ConfigError(f"filter: {forbidden[0]} is required and excluded at once")
-    if len(set(wanted.required)) > max(item.composition_class.n_cations + 1 for item in space.classes.values()):
+    if len(set(wanted.required)) > max(item.composition_class.n_ions for item in space.classes.values()):
         raise ConfigError(f"filter: no class has as many elements as are required ({len(set(wanted.required))})")
     bit = np.zeros(len(index), np.int64)
     for i, symbol in enumerate(dict.fromkeys(wanted.required)):
         bit[index[symbol]] = 1 << i
-    anion_allowed = permitted[ions.anion_element] & anions[ions.anion_element]
-    if not anion_allowed.any():
+    anion_allowed, anion_wanted = permitted[ions.anion_element], anions[ions.anion_element]
+    if not (anion_allowed & anion_wanted).any():
         raise ConfigError("filter: leaves no anion")
     bits = bit[np.concatenate([ions.cation_element, ions.anion_element])]
-    return SearchFilter(permitted[ions.cation_element], anion_allowed, bits, int(bit.sum()), wanted.max_coefficient)
+    return SearchFilter(permitted[ions.cation_element], anion_allowed, anion_wanted, bits, int(bit.sum()), wanted.max_coefficient)
 
 
 def _mask(index: dict[str, int], symbols: Collection[str]) -> np.ndarray:

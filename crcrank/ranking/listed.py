@@ -65,12 +65,12 @@ class Walk:
 
     def block(self, block: int) -> Iterator[Candidates]:
         """Yield the candidates of a block, some at a time."""
-        anion = self._filter.bits[len(self._filter.allowed) + self._blocks.anion[block]]
-        for cations in self._filled(block, np.empty((1, 0), np.int64), np.full(1, anion)):
+        anions = np.bitwise_or.reduce(self._filter.bits[len(self._filter.allowed) + self._blocks.anions[block]])
+        for cations in self._filled(block, np.empty((1, 0), np.int64), np.full(1, anions)):
             yield Candidates(np.full(len(cations), block), cations)
 
     def _filled(self, block: int, prefixes: np.ndarray, have: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield what the cations of the first slots (n, slot) grow to; ``have`` (n,) holds their required elements and the anion's."""
+        """Yield what the cations of the first slots (n, slot) grow to; ``have`` (n,) holds their required elements and the anions'."""
         slot, n_slots = prefixes.shape[1], self._blocks.size.shape[1]
         if slot == n_slots:
             yield prefixes
@@ -88,7 +88,7 @@ class Walk:
     def _ions(self, block: int, slot: int) -> np.ndarray:
         blocks = self._blocks
         ions = blocks.start[block, slot] + np.arange(blocks.size[block, slot])
-        other = blocks.cation_element[ions] != blocks.anion_element[blocks.anion[block]]
+        other = ~np.isin(blocks.cation_element[ions], blocks.anion_element[blocks.anions[block]])
         return np.asarray(ions[self._filter.allowed[ions] & other])
 
     def _differ(self, block: int, slot: int, cations: np.ndarray) -> np.ndarray:

@@ -127,18 +127,18 @@ def pieces(order: np.ndarray, sizes: np.ndarray, all_work: float, weight: float)
 
 
 def programs_at(
-    pool: ThreadPoolExecutor, program: ScoringProgram, blocks: BlockArrays, anions: np.ndarray, dtype: type
+    pool: ThreadPoolExecutor, program: ScoringProgram, blocks: BlockArrays, anion_sets: np.ndarray, dtype: type
 ) -> Iterator[tuple[int, Any]]:
-    """Yield each anion with its program for the kernels, which is made while the one before is worked with."""
+    """Yield each set of anions with its program for the kernels, which is made while the one before is worked with."""
 
-    def at_anion(anion: int) -> Any:
-        return form_of(program).at_anion(program, blocks, anion, dtype)
+    def at_anion(anion_set: int) -> Any:
+        return form_of(program).at_anion(program, blocks, anion_set, dtype)
 
-    made = deque([pool.submit(at_anion, int(anions[0]))] if len(anions) else [])
-    for i, anion in enumerate(anions):
+    made = deque([pool.submit(at_anion, int(anion_sets[0]))] if len(anion_sets) else [])
+    for i, anion_set in enumerate(anion_sets):
         current = made.popleft().result()
-        made.extend(pool.submit(at_anion, int(following)) for following in anions[i + 1 : i + 2])
-        yield int(anion), current
+        made.extend(pool.submit(at_anion, int(following)) for following in anion_sets[i + 1 : i + 2])
+        yield int(anion_set), current
 
 
 def new_hits(blocks: BlockArrays) -> Hits:
@@ -154,7 +154,7 @@ def tile_of(blocks: BlockArrays, dtype: type = np.float32) -> Tile:
 
 
 class _Search:
-    """One search of a class, anion after anion, shared by its threads; only ``best`` and the counters need the lock."""
+    """One search of a class, one set of anions after the other, shared by its threads; only ``best`` and the counters need the lock."""
 
     def __init__(
         self, space: Space, name: str, program: ScoringProgram, best: BestFormulas, search_filter: SearchFilter, prune: bool
@@ -178,9 +178,9 @@ class _Search:
         """Search all blocks, promising ones first; yield numbers of candidates whenever they are done."""
         promise = self._form.promise(self._program, self._blocks)
         order = self._allowed[np.argsort(-promise[self._allowed], kind="stable")]
-        anions, first = np.unique(self._blocks.anion[order], return_index=True)
-        for anion, program in programs_at(pool, self._program, self._blocks, anions[np.argsort(first)], np.float32):
-            own = order[self._blocks.anion[order] == anion]
+        sets, first = np.unique(self._blocks.anion_set[order], return_index=True)
+        for anion_set, program in programs_at(pool, self._program, self._blocks, sets[np.argsort(first)], np.float32):
+            own = order[self._blocks.anion_set[order] == anion_set]
             if len(self._bounds):
                 deque(pool.map(partial(self._bound, program), self._pieces(own, 0)), maxlen=0)
                 own = own[np.argsort(-self._bounds[own], kind="stable")]

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import chain, combinations, product
 from typing import NamedTuple
 
 import numpy as np
 
 from crcrank.chem.bonding import Recogniser
+from crcrank.chem.charges import MIXED_VALENCE_SHARE
 from crcrank.chem.ions import IonTable
 from crcrank.space.space import Candidates, CompositionClass, Compositions, Space
 from crcrank.space.splitting import SlotIon, SplitAssignment, splits
@@ -33,7 +34,8 @@ class Placements:
     candidates
         The candidate of each row.
     frequency
-        Product over the ions of the share of their element's ICSD structures with this oxidation state, float64 (n,).
+        Product over the ions of the share of their element's ICSD structures with this oxidation state, times the share of
+        mixed valence for each further state of an element, float64 (n,).
     """
 
     space: Space
@@ -97,13 +99,13 @@ class _States(NamedTuple):
 
 
 class _Assignments(NamedTuple):
-    """Neutral ion assignments: the composition of each, cations with coefficients (n, n_cations), anion with coefficient (n,)."""
+    """Neutral ion assignments: the composition of each, cations and anions with coefficients (n, n_cations), (n, n_anions)."""
 
     composition: np.ndarray
     cations: np.ndarray
     coefficients: np.ndarray
-    anion: np.ndarray
-    anion_coefficient: np.ndarray
+    anions: np.ndarray
+    anion_coefficients: np.ndarray
 
 
 def _ascending(found: _Assignments) -> _Assignments:
@@ -171,62 +173,66 @@ class Placer:
         for name, item in self._space.classes.items():
             if name in classes:
                 limits = item.composition_class
-                rows, elements, amounts = self._space.compositions_of(limits.n_cations + 1, compositions)
+                rows, elements, amounts = self._space.compositions_of(limits.n_ions, compositions)
                 steps = [slice(i, i + _N_AT_ONCE) for i in range(0, len(rows) or 1, _N_AT_ONCE)]
-                plain = [self._assigned(rows[step], elements[step], amounts[step], neutral=limits.neutral) for step in steps]
+                plain = [self._assigned(limits, rows[step], elements[step], amounts[step]) for step in steps]
                 mixed = [self._split(limits, compositions)] if limits.mixed_valence else []
                 found[name] = _ascending(_joined([*plain, *mixed]))
         return found
 
     def _split(self, limits: CompositionClass, compositions: Compositions) -> _Assignments:
         """Return the assignments of compositions with fewer elements than the class has ions."""
-        rows: list[tuple[int, SplitAssignment, int]] = []
+        rows: list[tuple[int, SplitAssignment, tuple[int, ...], tuple[int, ...]]] = []
         for i, (symbols, amounts) in enumerate(compositions):
             if len(symbols) in limits.n_elements[:-1] and all(symbol in self._space.ions.index for symbol in symbols):
                 elements = [self._space.ions.index[symbol] for symbol in symbols]
-                rows += [(i, item, anion) for item, anion in self._splits_of(limits, elements, amounts)]
+                rows += [(i, *item) for item in self._splits_of(limits, elements, amounts)]
         return _Assignments(
             np.array([i for i, *_ in rows], np.int64),
-            np.array([item.cations for _, item, _ in rows], np.int64).reshape(len(rows), limits.n_cations),
-            np.array([item.coefficients for _, item, _ in rows], np.int64).reshape(len(rows), limits.n_cations),
-            np.array([anion for *_, anion in rows], np.int64),
-            np.array([item.anion_coefficient for _, item, _ in rows], np.int64),
+            np.array([item.cations for _, item, *_ in rows], np.int64).reshape(len(rows), limits.n_cations),
+            np.array([item.coefficients for _, item, *_ in rows], np.int64).reshape(len(rows), limits.n_cations),
+            np.array([anions for *_, anions, _ in rows], np.int64).reshape(len(rows), limits.n_anions),
+            np.array([[n * item.units for n in own] for _, item, _, own in rows], np.int64).reshape(len(rows), limits.n_anions),
         )
 
     def _splits_of(
         self, limits: CompositionClass, elements: Sequence[int], amounts: Sequence[int]
-    ) -> Iterator[tuple[SplitAssignment, int]]:
+    ) -> Iterator[tuple[SplitAssignment, tuple[int, ...], tuple[int, ...]]]:
+        """Yield cations, anions and the amounts of these."""
         charges = self._space.ions.group_charge[self._group]
-        for position, element in enumerate(elements):
+        for chosen in combinations(range(len(elements)), limits.n_anions):
             parts = [
                 ([SlotIon(int(i), int(charges[i])) for i in self._states.of_element(other)], n, other not in self._anion_elements)
-                for other, n in zip(elements, amounts, strict=True)
-                if other != element
+                for i, (other, n) in enumerate(zip(elements, amounts, strict=True))
+                if i not in chosen
             ]
-            for anion in self._anions.of_element(element).tolist():
-                charge = int(self._space.ions.anion_charge[anion]) if limits.neutral else None
-                for item in splits(parts, limits.n_cations, limits.max_coefficient, amounts[position], charge):
-                    yield item, anion
+            own = tuple(amounts[i] for i in chosen)
+            for anions in product(*(self._anions.of_element(elements[i]).tolist() for i in chosen)):
+                charge = sum(int(self._space.ions.anion_charge[anion]) * n for anion, n in zip(anions, own, strict=True))
+                for item in splits(parts, limits.n_cations, limits.max_coefficient, own, charge if limits.neutral else None):
+                    yield item, anions, own
 
-    def _assigned(self, rows: np.ndarray, elements: np.ndarray, amounts: np.ndarray, *, neutral: bool) -> _Assignments:
-        """Return the assignments of compositions ``rows`` with one state for each element; elements, amounts (n, n_cations + 1)."""
-        n = elements.shape[1]
+    def _assigned(self, limits: CompositionClass, rows: np.ndarray, elements: np.ndarray, amounts: np.ndarray) -> _Assignments:
+        """Return the assignments of compositions ``rows`` with one state for each element; elements, amounts (n, n_ions)."""
         parts = []
-        for position in range(n):
-            others = np.delete(np.arange(n), position)
-            can_be = (self._anions.n[elements[:, position]] > 0) & (self._states.n[elements[:, others]] > 0).all(axis=1)
-            order = np.concatenate([others, [position]])
-            found = self._with_last_as_anion(elements[can_be][:, order], amounts[can_be][:, order], neutral=neutral)
+        for chosen in combinations(range(limits.n_ions), limits.n_anions):
+            others = [i for i in range(limits.n_ions) if i not in chosen]
+            can_be = (self._anions.n[elements[:, chosen]] > 0).all(axis=1) & (self._states.n[elements[:, others]] > 0).all(axis=1)
+            order = [*others, *chosen]
+            found = self._with_last_as_anions(limits, elements[can_be][:, order], amounts[can_be][:, order])
             parts.append(found._replace(composition=rows[can_be][found.composition]))
         return _joined(parts)
 
-    def _with_last_as_anion(self, elements: np.ndarray, amounts: np.ndarray, *, neutral: bool) -> _Assignments:
-        """Choose the cations one by one, as long as an anion can balance them if it must; elements, amounts (n, n_cations + 1)."""
-        ions = self._space.ions
-        rows, anions = self._anions.choices(elements[:, -1])
-        left = ions.anion_charge[anions] * amounts[rows, -1]
+    def _with_last_as_anions(self, limits: CompositionClass, elements: np.ndarray, amounts: np.ndarray) -> _Assignments:
+        """Choose anions, then cations one by one, as long as the anions can balance them if they must; elements, amounts (n, n_ions)."""
+        ions, neutral, n_cations = self._space.ions, limits.neutral, limits.n_cations
+        rows, anions, left = np.arange(len(elements)), np.empty((len(elements), 0), np.int64), np.zeros(len(elements), np.int64)
+        for position in range(n_cations, limits.n_ions):
+            before, states = self._anions.choices(elements[rows, position])
+            rows, anions = rows[before], np.column_stack([anions[before], states])
+            left = left[before] + ions.anion_charge[states] * amounts[rows, position]
         cations = np.empty((len(rows), 0), np.int64)
-        for slot in range(elements.shape[1] - 1):
+        for slot in range(n_cations):
             before, states = self._states.choices(elements[rows, slot])
             rows, anions, cations = rows[before], anions[before], np.column_stack([cations[before], states])
             left = left[before] - ions.group_charge[self._group[states]] * amounts[rows, slot]
@@ -234,7 +240,7 @@ class Placer:
             rows, anions, cations, left = rows[fits], anions[fits], cations[fits], left[fits]
         fits = (left == 0) | (not neutral)
         rows, anions = rows[fits], anions[fits]
-        return _Assignments(rows, cations[fits], amounts[rows, :-1], anions, amounts[rows, -1])
+        return _Assignments(rows, cations[fits], amounts[rows, :n_cations], anions, amounts[rows, n_cations:])
 
     def weights(self, elements: Sequence[str], amounts: Sequence[int], frequencies: np.ndarray) -> np.ndarray:
         """Return frequencies of a composition's placements as shares of all its assignments, in the space or not, float64 (n,)."""
@@ -243,14 +249,20 @@ class Placer:
 
     def _located(self, name: str, found: _Assignments) -> Placements:
         limit = self._space.classes[name].composition_class.max_coefficient
-        within = (found.coefficients <= limit).all(axis=1) & (found.anion_coefficient <= limit)
+        within = (found.coefficients <= limit).all(axis=1) & (found.anion_coefficients <= limit).all(axis=1)
         composition, cations, coefficients, anions, anion_coefficients = (column[within] for column in found)
         order = np.lexsort((cations, coefficients, self._group[cations]), axis=1)
         slots, n = np.take_along_axis(cations, order, axis=1), np.take_along_axis(coefficients, order, axis=1)
         blocks = self._space.find_blocks(name, self._group[slots], n, anions, anion_coefficients)
-        frequency = self._frequency[cations].prod(axis=1) * self._anion_frequency[anions]
+        frequency = self._frequency[cations].prod(axis=1) * self._anion_frequency[anions].prod(axis=1)
+        frequency *= MIXED_VALENCE_SHARE ** self._n_repeated(cations)
         rows = np.flatnonzero(blocks >= 0)
         return Placements(self._space, name, composition[rows], Candidates(blocks[rows], slots[rows]), frequency[rows])
+
+    def _n_repeated(self, cations: np.ndarray) -> np.ndarray:
+        """Return how many cations are of an element that another one is of too, int64 (n,)."""
+        elements = np.sort(self._space.ions.cation_element[cations], axis=1)
+        return np.asarray((np.diff(elements, axis=1) == 0).sum(axis=1))
 
     def _reason(self, elements: Sequence[str], amounts: Sequence[int], classes: Collection[str], *, is_neutral: bool) -> str:
         return (

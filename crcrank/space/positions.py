@@ -44,14 +44,14 @@ class Codes:
 
 
 class Positions:
-    """Candidates position by position, cations then the anion; all arrays have shape (n, n_positions)."""
+    """Candidates position by position, cations then anions; all arrays have shape (n, n_positions)."""
 
     def __init__(self, space: Space, name: str, candidates: Candidates, codes: Codes) -> None:
         item, ions, n_cations = space.classes[name], space.ions, len(space.ions.cations)
-        rows, anions = item.block_stoichiometry[candidates.blocks], item.block_anion[candidates.blocks]
-        self.codes = codes
+        rows, anions = item.block_stoichiometry[candidates.blocks], item.block_anions[candidates.blocks]
+        self.codes, self.n_cations = codes, candidates.cations.shape[1]
         self.ions = np.column_stack([candidates.cations, n_cations + anions])
-        self.amounts = np.column_stack([item.stoichiometries.coefficients[rows], item.stoichiometries.anion_coefficient[rows]])
+        self.amounts = np.column_stack([item.stoichiometries.coefficients[rows], item.stoichiometries.anion_coefficients[rows]])
         self.elements = np.concatenate([ions.cation_element, ions.anion_element])[self.ions]
         self.roles = _roles(space)[self.ions]
         self.charges = np.concatenate([np.repeat(ions.group_charge, ions.tables.size), -ions.anion_charge])[self.ions]
@@ -68,8 +68,8 @@ class Positions:
 
     @property
     def anion_code(self) -> np.ndarray:
-        """Code of the anion, (n,)."""
-        return np.asarray(self.codes.ion[self.ions[:, -1]])
+        """Code of the anions, (n,)."""
+        return _total(self.codes.ion[self.ions[:, self.n_cations :]])
 
     @property
     def surroundings(self) -> np.ndarray:

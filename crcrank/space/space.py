@@ -1,10 +1,11 @@
-"""The candidate space as blocks: one stoichiometry with one anion, and a free choice of cations."""
+"""The candidate space as blocks: one stoichiometry with its anion or anions, and a free choice of cations."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations, product
 from typing import NamedTuple
 
 import numpy as np
@@ -12,18 +13,20 @@ import numpy as np
 from crcrank.artifacts.store import digest_of
 from crcrank.chem.ions import Ion, IonTable
 from crcrank.errors import ConfigError
-from crcrank.kernels.pairwise import BlockArrays
+from crcrank.kernels.pairwise import MAX_ANIONS, BlockArrays
 from crcrank.kernels.tuples import GroupTables, fill_ranks, fill_tuples
-from crcrank.space.counting import count_tuples
+from crcrank.space.counting import count_tuples, largest_number_of_blocks
 from crcrank.space.stoichiometry import Stoichiometries, enumerate_stoichiometries, stoichiometry_keys
 
 Compositions = Sequence[tuple[Sequence[str], Sequence[int]]]
 """Elements and amounts of each composition."""
 
+_MAX_BLOCKS = 5e6  # about a gigabyte
+
 
 @dataclass(frozen=True)
 class CompositionClass:
-    """A composition class: one anion with ``n_cations`` different cations, coefficients up to ``max_coefficient``.
+    """A composition class: an anion with ``n_cations`` different cations, coefficients up to ``max_coefficient``.
 
     Attributes
     ----------
@@ -31,6 +34,8 @@ class CompositionClass:
         Whether cations may be one element in several oxidation states; an element that the table has as an anion too is in one.
     neutral
         Whether the charges add up to zero.
+    n_anions
+        Number of anions, of different elements.
     """
 
     name: str
@@ -38,6 +43,12 @@ class CompositionClass:
     max_coefficient: int
     mixed_valence: bool = False
     neutral: bool = True
+    n_anions: int = 1
+
+    @property
+    def n_ions(self) -> int:
+        """Number of ions in each candidate."""
+        return self.n_cations + self.n_anions
 
     @property
     def largest_amount(self) -> int:
@@ -47,14 +58,13 @@ class CompositionClass:
     @property
     def n_elements(self) -> range:
         """Numbers of elements that its compositions have."""
-        return range(2 if self.mixed_valence else self.n_cations + 1, self.n_cations + 2)
+        return range(1 + self.n_anions if self.mixed_valence else self.n_ions, self.n_ions + 1)
 
     @property
     def key(self) -> list[object]:
         """What the digest of a space holds of a class."""
-        widened = {
-            name: getattr(self, name) for name, usual in (("mixed_valence", False), ("neutral", True)) if getattr(self, name) != usual
-        }
+        usual = {"mixed_valence": False, "neutral": True, "n_anions": 1}
+        widened = {name: getattr(self, name) for name, value in usual.items() if getattr(self, name) != value}
         return [self.name, self.n_cations, self.max_coefficient, *([widened] if widened else [])]
 
 
@@ -119,8 +129,10 @@ class ClassSpace:
 
     Attributes
     ----------
-    block_stoichiometry, block_anion
-        What each block fixes, int64 (n_blocks,).
+    block_stoichiometry, block_anions
+        What each block fixes, int64 (n_blocks,) and (n_blocks, n_anions), the anions in the order of the stoichiometry's.
+    block_anion_set
+        The anions without their order, an index into ``Space.anion_sets``, int64 (n_blocks,).
     block_size, block_first
         Number of candidates, and the candidate_id of the first, int64 (n_blocks,).
     labels
@@ -130,7 +142,8 @@ class ClassSpace:
     composition_class: CompositionClass
     stoichiometries: Stoichiometries
     block_stoichiometry: np.ndarray
-    block_anion: np.ndarray
+    block_anions: np.ndarray
+    block_anion_set: np.ndarray
     block_size: np.ndarray
     block_first: np.ndarray
     labels: Labels
@@ -186,6 +199,11 @@ class Candidates:
 class Space:
     """All candidates of all configured classes.
 
+    Attributes
+    ----------
+    anion_sets
+        The sets of anions that blocks can have, as ascending indices: each anion alone, then all pairs if a class has two anions.
+
     Parameters
     ----------
     table
@@ -203,10 +221,11 @@ class Space:
         self.ions = _ion_arrays(table)
         if len({item.name for item in classes}) != len(classes) or not classes:
             raise ConfigError("space.classes: wanted at least one class, each with its own name")
+        self.anion_sets = _anion_sets(self.ions, max(item.n_anions for item in classes))
         self.classes: dict[str, ClassSpace] = {}
         first = 0
         for item in classes:
-            self.classes[item.name] = _class_space(self.ions, item, first)
+            self.classes[item.name] = _class_space(self.ions, self.anion_sets, item, first)
             first += self.classes[item.name].n_candidates
         self.n_candidates = first
         self.digest = digest_of(
@@ -253,8 +272,9 @@ class Space:
         groups = stoichiometries.groups[rows]
         return BlockArrays(
             stoichiometry=rows,
-            anion=space.block_anion,
-            anion_coefficient=stoichiometries.anion_coefficient[rows],
+            anion_set=space.block_anion_set,
+            anions=space.block_anions,
+            anion_coefficients=stoichiometries.anion_coefficients[rows],
             n_atoms=stoichiometries.n_atoms[rows],
             start=self.ions.group_start[groups],
             size=self.ions.tables.size[groups],
@@ -267,28 +287,33 @@ class Space:
     def find_blocks(
         self, name: str, groups: np.ndarray, coefficients: np.ndarray, anions: np.ndarray, anion_coefficients: np.ndarray
     ) -> np.ndarray:
-        """Return the block of each (slots in canonical order, anion), -1 where the space has none, int64 (n,)."""
+        """Return the block of each, -1 where the space has none, int64 (n,).
+
+        Slots (n, n_cations) are in canonical order, anions (n, n_anions) in any.
+        """
         space = self.classes[name]
-        limit = space.composition_class.max_coefficient
+        limit, n_anions = space.composition_class.max_coefficient, len(self.ions.anions)
+        order = np.lexsort((anions, anion_coefficients, self.ions.anion_charge[anions]), axis=1)
+        anions, anion_coefficients = np.take_along_axis(anions, order, axis=1), np.take_along_axis(anion_coefficients, order, axis=1)
         keys = stoichiometry_keys(groups, coefficients, self.ions.anion_charge[anions], anion_coefficients, limit)
         rows = np.minimum(np.searchsorted(space.stoichiometries.keys, keys), len(space.stoichiometries.keys) - 1)
-        wanted = rows * len(self.ions.anions) + anions
-        present = space.block_stoichiometry * len(self.ions.anions) + space.block_anion
+        wanted = _packed(np.column_stack([rows, anions]), n_anions)
+        present = _packed(np.column_stack([space.block_stoichiometry, space.block_anions]), n_anions)
         blocks = np.minimum(np.searchsorted(present, wanted), len(present) - 1)
         found = (space.stoichiometries.keys[rows] == keys) & (present[blocks] == wanted)
         return np.where(found, blocks, -1)
 
     def composition_arrays(self, name: str, candidates: Candidates) -> tuple[np.ndarray, np.ndarray]:
-        """Return elements and amounts of candidates, each row in alphabetical order of the symbols, int64 (n, n_cations + 1).
+        """Return elements and amounts of candidates, each row in alphabetical order of the symbols, int64 (n, n_ions).
 
         Of an element in several oxidation states the amounts are added up; a row then ends in its last element again, with amount 0.
         """
         space = self.classes[name]
         rows = space.block_stoichiometry[candidates.blocks]
         elements = np.column_stack(
-            [self.ions.cation_element[candidates.cations], self.ions.anion_element[space.block_anion[candidates.blocks]]]
+            [self.ions.cation_element[candidates.cations], self.ions.anion_element[space.block_anions[candidates.blocks]]]
         )
-        amounts = np.column_stack([space.stoichiometries.coefficients[rows], space.stoichiometries.anion_coefficient[rows]])
+        amounts = np.column_stack([space.stoichiometries.coefficients[rows], space.stoichiometries.anion_coefficients[rows]])
         order = np.argsort(elements, axis=1)
         elements, amounts = np.take_along_axis(elements, order, axis=1), np.take_along_axis(amounts, order, axis=1)
         return _merged(elements, amounts) if space.composition_class.mixed_valence else (elements, amounts)
@@ -296,7 +321,7 @@ class Space:
     def have_distinct_ions(self, name: str, candidates: Candidates) -> np.ndarray:
         """Return whether no two ions exclude each other, as in every candidate of class ``name``, bool (n,)."""
         space = self.classes[name]
-        labels = np.column_stack([space.labels.cation[candidates.cations], space.labels.anion[space.block_anion[candidates.blocks]]])
+        labels = np.column_stack([space.labels.cation[candidates.cations], space.labels.anion[space.block_anions[candidates.blocks]]])
         return np.asarray((np.diff(np.sort(labels, axis=1), axis=1) > 0).all(axis=1))
 
     def composition_keys(self, name: str, candidates: Candidates) -> np.ndarray:
@@ -315,7 +340,7 @@ class Space:
             _, elements, amounts = self.compositions_of(n_elements, compositions)
             fits = (elements >= 0).all(axis=1) & (amounts < base).all(axis=1)
             digits = np.sort(elements[fits] * base + amounts[fits], axis=1)
-            padding = np.full((len(digits), limits.n_cations + 1 - n_elements), len(self.ions.elements) * base)
+            padding = np.full((len(digits), limits.n_ions - n_elements), len(self.ions.elements) * base)
             keys.append(_packed(np.column_stack([digits, padding]), (len(self.ions.elements) + 1) * base))
         return np.unique(np.concatenate(keys))
 
@@ -334,19 +359,19 @@ class Space:
         return np.array(rows, np.int64), np.array(elements, np.int64).reshape(shape), np.array(amounts, np.int64).reshape(shape)
 
     def ions_of(self, name: str, candidates: Candidates) -> tuple[list[list[str]], np.ndarray]:
-        """Return the ion labels (cations by charge, then the anion) and coefficients (n, n_cations + 1) of candidates."""
+        """Return the ion labels (cations by charge, then anions by charge) and coefficients (n, n_ions) of candidates."""
         space = self.classes[name]
-        rows = space.block_stoichiometry[candidates.blocks]
-        indices = np.column_stack([candidates.cations, len(self.ions.cations) + space.block_anion[candidates.blocks]])
-        amounts = np.column_stack([space.stoichiometries.coefficients[rows], space.stoichiometries.anion_coefficient[rows]])
+        rows, anions = space.block_stoichiometry[candidates.blocks], space.block_anions[candidates.blocks]
+        indices = np.column_stack([candidates.cations, len(self.ions.cations) + anions])
+        amounts = np.column_stack([space.stoichiometries.coefficients[rows], space.stoichiometries.anion_coefficients[rows]])
         charge = self.ions.group_charge[space.stoichiometries.groups[rows]]
-        order = np.column_stack([np.lexsort((candidates.cations, charge), axis=1), np.full(len(rows), charge.shape[1])])
+        order = np.column_stack([np.lexsort((candidates.cations, charge), axis=1), charge.shape[1] + np.argsort(anions, axis=1)])
         indices, amounts = np.take_along_axis(indices, order, axis=1), np.take_along_axis(amounts, order, axis=1)
         return [[self.ions.labels[i] for i in row] for row in indices.tolist()], amounts
 
     def _slots(self, space: ClassSpace, blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         rows = space.block_stoichiometry[blocks]
-        return space.stoichiometries.groups[rows], space.stoichiometries.runs[rows], space.labels.anion[space.block_anion[blocks]]
+        return space.stoichiometries.groups[rows], space.stoichiometries.runs[rows], space.labels.anion[space.block_anions[blocks]]
 
     def _sums(self, groups: np.ndarray, runs: np.ndarray, elements: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the pattern of each candidate's block, and room for the sums that candidates of one pattern share."""
@@ -370,7 +395,7 @@ def _merged(elements: np.ndarray, amounts: np.ndarray) -> tuple[np.ndarray, np.n
 def _pattern_codes(groups: np.ndarray, runs: np.ndarray, elements: np.ndarray) -> np.ndarray:
     """Return a number for each block that tells how many tuples of cations it holds, and which."""
     codes = np.zeros(len(groups), np.int64)
-    for column in np.column_stack([groups, runs, elements]).T:
+    for column in np.column_stack([groups, runs, np.sort(elements, axis=1)]).T:
         codes = codes * (int(column.max(initial=0)) + 1) + column
     return codes
 
@@ -421,22 +446,57 @@ def _group_tables(cation_element: np.ndarray, group_start: np.ndarray, group_siz
     return GroupTables(group_size, element, ion_of, shared_after)
 
 
-def _class_space(ions: Ions, item: CompositionClass, first: int) -> ClassSpace:
-    if not 1 <= item.n_cations <= 4 or item.max_coefficient < 1:
-        raise ConfigError(f"space.classes.{item.name}: wanted 1 to 4 cations and coefficients from 1, found {item}")
-    if ((len(ions.elements) + 1) * (item.largest_amount + 1)) ** (item.n_cations + 1) >= 2**63:
-        raise ConfigError(f"space.classes.{item.name}: max_coefficient {item.max_coefficient} is too large for {item.n_cations} cations")
-    stoichiometries = enumerate_stoichiometries(
-        ions.group_charge, ions.anion_charge, item.n_cations, item.max_coefficient, neutral=item.neutral
-    )
+def _anion_sets(ions: Ions, n_anions: int) -> tuple[tuple[int, ...], ...]:
+    chosen = (item for n in range(1, n_anions + 1) for item in combinations(range(len(ions.anions)), n))
+    return tuple(item for item in chosen if len(set(ions.anion_element[list(item)].tolist())) == len(item))
+
+
+def _class_space(ions: Ions, anion_sets: Sequence[tuple[int, ...]], item: CompositionClass, first: int) -> ClassSpace:
+    if not (1 <= item.n_cations <= 4 and 1 <= item.n_anions <= MAX_ANIONS and item.max_coefficient >= 1):
+        raise ConfigError(
+            f"space.classes.{item.name}: wanted 1 to 4 cations, 1 to {MAX_ANIONS} anions and coefficients from 1, found {item}"
+        )
+    if ((len(ions.elements) + 1) * (item.largest_amount + 1)) ** item.n_ions >= 2**63:
+        raise ConfigError(f"space.classes.{item.name}: max_coefficient {item.max_coefficient} is too large for {item.n_ions} ions")
+    limits = (item.n_cations, item.max_coefficient, item.n_anions)
+    n_blocks = largest_number_of_blocks(ions.group_charge, ions.anion_charge, *limits, neutral=item.neutral)
+    if n_blocks > _MAX_BLOCKS:
+        found = f"up to {n_blocks:.1e}" if np.isfinite(n_blocks) else "countless"
+        hint = "" if item.neutral else ", or let charges balance (neutral = true)"
+        raise ConfigError(
+            f"space.classes.{item.name}: {found} choices of charges, coefficients and anions, wanted {_MAX_BLOCKS:.0e} at most; "
+            f"lower max_coefficient ({item.max_coefficient}){hint}"
+        )
+    stoichiometries = enumerate_stoichiometries(ions.group_charge, ions.anion_charge, *limits, neutral=item.neutral)
     labels = _labels(ions, mixed_valence=item.mixed_valence)
-    rows, anions = np.nonzero(stoichiometries.anion_charge[:, None] == ions.anion_charge[None, :])
+    rows, anions, sets = _fitting_anions(ions, anion_sets, stoichiometries)
     sizes = _block_sizes(labels, stoichiometries, rows, anions)
     kept = sizes > 0
     if not kept.any():
         raise ConfigError(f"space.classes.{item.name}: no charge-neutral candidate exists with these ions and limits")
-    rows, anions, sizes = rows[kept], anions[kept], sizes[kept]
-    return ClassSpace(item, stoichiometries, rows, anions, sizes, first + np.cumsum(sizes) - sizes, labels)
+    rows, anions, sets, sizes = rows[kept], anions[kept], sets[kept], sizes[kept]
+    return ClassSpace(item, stoichiometries, rows, anions, sets, sizes, first + np.cumsum(sizes) - sizes, labels)
+
+
+def _fitting_anions(
+    ions: Ions, anion_sets: Sequence[tuple[int, ...]], stoichiometries: Stoichiometries
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return every stoichiometry with all anions of its charges: its row (n,), the anions (n, n_anions) and their set (n,).
+
+    Anions of one charge and coefficient ascend.
+    """
+    n_anions = stoichiometries.anion_charges.shape[1]
+    index = {item: i for i, item in enumerate(anion_sets)}
+    orders = [item for item in product(range(len(ions.anions)), repeat=n_anions) if tuple(sorted(item)) in index]
+    anions = np.array(orders, np.int64).reshape(len(orders), n_anions)
+    sets = np.array([index[tuple(sorted(item))] for item in orders], np.int64)
+    ascends = np.diff(anions, axis=1, prepend=-1) > 0
+    fits = np.ones((len(stoichiometries.keys), len(anions)), bool)
+    for slot, runs in enumerate(stoichiometries.anion_runs.T):
+        has_charge = stoichiometries.anion_charges[:, slot, None] == ions.anion_charge[anions[:, slot]]
+        fits &= has_charge & (~runs[:, None] | ascends[:, slot])
+    rows, columns = np.nonzero(fits)
+    return rows, anions[columns], sets[columns]
 
 
 def _labels(ions: Ions, *, mixed_valence: bool) -> Labels:
@@ -449,7 +509,7 @@ def _labels(ions: Ions, *, mixed_valence: bool) -> Labels:
 
 
 def _block_sizes(labels: Labels, stoichiometries: Stoichiometries, rows: np.ndarray, anions: np.ndarray) -> np.ndarray:
-    """Count each block; blocks alike in groups, runs and anion label are counted once."""
+    """Count each block; blocks alike in groups, runs and anion labels are counted once."""
     groups, runs, elements = stoichiometries.groups[rows], stoichiometries.runs[rows], labels.anion[anions]
     _, sample, inverse = np.unique(_pattern_codes(groups, runs, elements), return_index=True, return_inverse=True)
     counts = count_tuples(labels.tables.ion_of.T >= 0, groups[sample], runs[sample], elements[sample])

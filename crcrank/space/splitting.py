@@ -16,18 +16,18 @@ class SlotIon(NamedTuple):
 
 
 class SplitAssignment(NamedTuple):
-    """Cations with their coefficients, and the coefficient of the anion."""
+    """Cations with their coefficients, and the number of formula units that they belong to."""
 
     cations: tuple[int, ...]
     coefficients: tuple[int, ...]
-    anion_coefficient: int
+    units: int
 
 
 def splits(
     parts: Sequence[tuple[Sequence[SlotIon], int, bool]],
     n_cations: int,
     largest: int,
-    anion_amount: int,
+    anion_amounts: Sequence[int],
     anion_charge: int | None,
 ) -> Iterator[SplitAssignment]:
     """Yield every choice of ``n_cations`` ions for some elements, without a common divisor, for any number of formula units.
@@ -38,17 +38,17 @@ def splits(
         Ions of each element, its amount, and whether it may be in several states at once.
     n_cations, largest
         Number of ions, and the largest coefficient of any.
-    anion_amount, anion_charge
-        Amount and charge (a magnitude) of the anion; None if charges need not balance.
+    anion_amounts, anion_charge
+        Amount of each anion, and the charge of all (a magnitude); None if charges need not balance.
     """
-    for units in range(1, largest // anion_amount + 1):
-        charge = None if anion_charge is None else anion_charge * anion_amount * units
+    for units in range(1, largest // max(anion_amounts) + 1):
+        charge = None if anion_charge is None else anion_charge * units
         for n_states in _numbers_of_states([may_split for *_, may_split in parts], n_cations):
             order = sorted(range(len(parts)), key=lambda i: n_states[i])  # the last amounts follow from the charge
             chosen = [(parts[i][0], parts[i][1] * units, n_states[i]) for i in order]
             for ions, coefficients in _filled(chosen, largest, charge):
-                if gcd(*coefficients, anion_amount * units) == 1:
-                    yield SplitAssignment(tuple(ion.cation for ion in ions), coefficients, anion_amount * units)
+                if gcd(*coefficients, gcd(*anion_amounts) * units) == 1:
+                    yield SplitAssignment(tuple(ion.cation for ion in ions), coefficients, units)
 
 
 def _numbers_of_states(may_split: Sequence[bool], n_cations: int) -> Iterator[tuple[int, ...]]:

@@ -126,15 +126,15 @@ def _write_plan(path: Path, space: Space, provenance: Provenance) -> None:
 
 def _plan_columns(space: Space, name: str, blocks: np.ndarray) -> dict[str, Any]:
     item, ions = space.classes[name], space.ions
-    rows, anions = item.block_stoichiometry[blocks], item.block_anion[blocks]
+    rows, anions = item.block_stoichiometry[blocks], item.block_anions[blocks]
     charges = np.column_stack([ions.group_charge[item.stoichiometries.groups[rows]], -ions.anion_charge[anions]])
-    coefficients = np.column_stack([item.stoichiometries.coefficients[rows], item.stoichiometries.anion_coefficient[rows]])
+    coefficients = np.column_stack([item.stoichiometries.coefficients[rows], item.stoichiometries.anion_coefficients[rows]])
     return {
         "composition_class": [name] * len(blocks),
         "block_id": blocks,
         "first_candidate_id": item.block_first[blocks],
         "n_candidates": item.block_size[blocks],
-        "anion": [ions.anions[i].label for i in anions],
+        "anion": [" ".join(ions.anions[i].label for i in row) for row in anions.tolist()],
         "charges": charges.tolist(),
         "coefficients": coefficients.tolist(),
     }

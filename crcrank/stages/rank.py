@@ -251,7 +251,7 @@ def _classes_left(space: Space, classes: Sequence[str], wanted: SearchFilter) ->
     left = [
         name
         for name in classes
-        if wanted.wanted.bit_count() <= space.classes[name].composition_class.n_cations + 1 and wanted.allowed_blocks(space, name).any()
+        if wanted.wanted.bit_count() <= space.classes[name].composition_class.n_ions and wanted.allowed_blocks(space, name).any()
     ]
     if not left:
         raise ConfigError(f"rank: the filters leave no candidate in {', '.join(classes)}; nothing was written")
