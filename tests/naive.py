@@ -288,11 +288,10 @@ def _splitmix(bits):
     return bits ^ (bits >> 31)
 
 
-def charge_assignments(ions, composition, mixed_share):
+def charge_assignments(ions, composition):
     """Return {ions and amounts of the smallest number of formula units: product of shares} of a composition's neutral assignments.
 
-    Every element has one state, or one element two positive ones, which counts ``mixed_share``; ``ions`` maps (element, oxidation
-    state) to a share.
+    Every element has one state, or one element two positive ones; ``ions`` maps (element, oxidation state) to a share.
     """
     found = {}
     for element in (None, *composition):
@@ -300,8 +299,7 @@ def charge_assignments(ions, composition, mixed_share):
             for split in _splits(ions, composition, element, units):
                 amounts = [n for _, n in split]
                 if sum(state * n for (_, state), n in split) == 0 and (units == 1 or math.gcd(units, *amounts) == 1):
-                    is_mixed = len(split) > len(composition)
-                    found[frozenset(split)] = (mixed_share if is_mixed else 1) * math.prod(ions[ion] for ion, _ in split)
+                    found[frozenset(split)] = math.prod(ions[ion] for ion, _ in split)
     return found
 
 

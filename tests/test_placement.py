@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from small_spaces import ALL_CASES, FIXED_CASES, as_sets, class_ids, space_of, spaces, table_of
 
-from crcrank.chem.charges import MIXED_VALENCE_SHARE, ChargeBalancer
+from crcrank.chem.charges import ChargeBalancer
 from crcrank.chem.ions import Ion, read_ion_table
 from crcrank.space.placement import Placer, count_reasons
 from crcrank.space.space import CompositionClass, Space
@@ -156,8 +156,7 @@ def test_nothing_to_place():
 
 
 def _share(table, ions):
-    n_repeated = len(ions) - len({element for element, *_ in ions})
-    return MIXED_VALENCE_SHARE**n_repeated * np.prod([table.frequency(Ion(element, state)) for element, state, _ in ions])
+    return np.prod([table.frequency(Ion(element, state)) for element, state, _ in ions])
 
 
 def _check_places(space, table):

@@ -1,8 +1,7 @@
 """Charge assignments: which neutral choices of ions a composition can be, and how likely each is.
 
 Every element is taken in one of its tabled oxidation states, one element at a time also in two (mixed valence). An assignment
-is as likely as the product of its ions' shares among the ICSD structures with their element, times the share of the known
-compositions that have mixed valence if it is one of these: P4+ in K2FeP2Se6 is rare, but P2+ beside P5+ is not to be believed.
+is as likely as the product of its ions' shares among the ICSD structures with their element.
 """
 
 from __future__ import annotations
@@ -12,9 +11,6 @@ from dataclasses import dataclass
 from math import gcd
 
 from crcrank.chem.ions import Ion, IonTable
-
-MIXED_VALENCE_SHARE = 0.07
-"""Of the neutral compositions of three to five elements in OQMD-ICSD, those that need it (``scripts/reach_of_space.py``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +22,7 @@ class Assignment:
     ions
         Ions with their amounts, cations by charge, then anions; all amounts belong to the same, smallest number of formula units.
     frequency
-        Product over the ions of their share (:meth:`IonTable.frequency`), times ``MIXED_VALENCE_SHARE`` with mixed valence.
+        Product over the ions of their share (:meth:`IonTable.frequency`).
     """
 
     ions: tuple[tuple[Ion, int], ...]
@@ -128,7 +124,7 @@ class ChargeBalancer:
         units = step // gcd(step, n_high)
         n_high = n_high * units // step
         ions = [(ion, m * units) for ion, m in choice.ions] + [(low, n * units - n_high), (high, n_high)]
-        yield _assignment(ions, MIXED_VALENCE_SHARE * choice.frequency * self._frequency[low] * self._frequency[high])
+        yield _assignment(ions, choice.frequency * self._frequency[low] * self._frequency[high])
 
     def _choices(self, parts: Sequence[tuple[str, int]], low: int, high: int) -> Iterator[_Choice]:
         """Yield each choice of one ion per element whose charge, taken away, leaves between ``low`` and ``high``."""

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 
 from crcrank.chem.bonding import Recogniser
-from crcrank.chem.charges import MIXED_VALENCE_SHARE
 from crcrank.chem.ions import IonTable
 from crcrank.space.space import Candidates, CompositionClass, Compositions, Space
 from crcrank.space.splitting import SlotIon, SplitAssignment, splits
@@ -34,8 +33,7 @@ class Placements:
     candidates
         The candidate of each row.
     frequency
-        Product over the ions of the share of their element's ICSD structures with this oxidation state, times the share of
-        mixed valence for each further state of an element, float64 (n,).
+        Product over the ions of the share of their element's ICSD structures with this oxidation state, float64 (n,).
     """
 
     space: Space
@@ -255,14 +253,8 @@ class Placer:
         slots, n = np.take_along_axis(cations, order, axis=1), np.take_along_axis(coefficients, order, axis=1)
         blocks = self._space.find_blocks(name, self._group[slots], n, anions, anion_coefficients)
         frequency = self._frequency[cations].prod(axis=1) * self._anion_frequency[anions].prod(axis=1)
-        frequency *= MIXED_VALENCE_SHARE ** self._n_repeated(cations)
         rows = np.flatnonzero(blocks >= 0)
         return Placements(self._space, name, composition[rows], Candidates(blocks[rows], slots[rows]), frequency[rows])
-
-    def _n_repeated(self, cations: np.ndarray) -> np.ndarray:
-        """Return how many cations are of an element that another one is of too, int64 (n,)."""
-        elements = np.sort(self._space.ions.cation_element[cations], axis=1)
-        return np.asarray((np.diff(elements, axis=1) == 0).sum(axis=1))
 
     def _reason(self, elements: Sequence[str], amounts: Sequence[int], classes: Collection[str], *, is_neutral: bool) -> str:
         return (
