@@ -106,6 +106,7 @@ class FMSettings(_Section):
     l2: L2Settings
     n_epochs: int = Field(ge=1)
     n_final_epochs: int = Field(ge=0)
+    n_warm_epochs: int = Field(ge=1)
     patience: int = Field(ge=0)
     n_batches: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
@@ -262,11 +263,15 @@ class ValidateSettings(_Section):
 
 
 class RunSettings(_Section):
-    """What ``crcrank run`` reads, paths or live sources, and the classes it trains and ranks (none named: those of ``[train]``)."""
+    """What ``crcrank run`` reads, paths or live sources, the classes it trains and ranks, and how it trains again.
+
+    No class named: those of ``[train]``.
+    """
 
     known: tuple[str, ...]
     holdout: tuple[str, ...]
     classes: tuple[str, ...]
+    warm_start: bool
 
 
 # Models that cannot search a class, and what searches for them in a study unless it says otherwise.

@@ -87,3 +87,13 @@ def depth_of(ranks, share):
         found = sorted(drawn)[m - 1]
         chances[found] = chances.get(found, 0) + Fraction(1, n**n)
     return sorted(ranks)[m - 1], _quantile(chances, Fraction(25, 1000)), _quantile(chances, Fraction(975, 1000))
+
+
+def kind_of_change(formula, before, after, k, known):
+    if formula not in before[:k]:
+        return "entered"
+    if formula in known:
+        return "became_known"
+    if formula not in after[:k]:
+        return "left"
+    return "stayed" if before.index(formula) == after.index(formula) else "moved"

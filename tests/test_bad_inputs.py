@@ -1,13 +1,16 @@
 """Known-bad inputs: each ends with its exit status and one clear line, and leaves no half-written artifact."""
 
 import errno
+import json
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tiny
 
+from crcrank.artifacts.schemas import METADATA_KEY
 from crcrank.artifacts.store import hold_output
 from crcrank.cli.main import main
 
@@ -120,6 +123,79 @@ def test_a_plan_from_another_space(world, fails):
 def test_a_misspelt_key(world, fails):
     (world / "tiny.toml").write_text("[train.fm]\nn_factor = 3\n")
     fails(2, "tiny.toml: train.fm.n_factor: unknown key; did you mean 'n_factors'", "enumerate", "-o", "new.parquet")
+
+
+def test_a_model_asked_for_a_class_it_never_saw(fails):
+    fails(2, "--class: 'binary' is not among the classes at hand (ternary); train it first", "rank", *STAGES["rank"], "--class", "binary")
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "value"),
+    [
+        ("svd", "n_factors", "[9999, 9999, 9999, 9999]"),
+        ("nmf", "n_factors", "[9999, 9999, 9999, 9999]"),
+        ("cp", "n_factors", "[9999, 9999, 9999, 9999]"),
+        ("tucker", "n_cation_factors", "[9999, 9999, 9999, 9999]"),
+    ],
+)
+def test_a_rank_larger_than_the_data_allows(world, fails, model, key, value):
+    config = world / "tiny.toml"
+    config.write_text(config.read_text() + f"[train.{model}]\n{key} = {value}\n")
+    fails(3, f"train.{model}.{key}: 9999 factors for class 'ternary'", "train", *STAGES["train"], "--model", model)
+
+
+def test_an_unknown_model(world, fails):
+    fails(2, "--model fmm: no such model; did you mean 'fm'", "train", *STAGES["train"], "--model", "fmm")
+    config = world / "tiny.toml"
+    config.write_text(config.read_text().replace('model = "fm"', 'model = "fmm"'))
+    fails(2, "tiny.toml: train.model: input should be 'fm'", "train", *STAGES["train"])
+
+
+WARM = [*STAGES["train"], "--warm-start", "run/model.parquet"]
+
+
+def test_a_warm_start_from_another_model(world, fails):
+    fails(4, "the model is of kind 'fm', wanted 'stack'; add --model fm, or train from scratch", "train", *WARM, "--model", "stack")
+    fails(2, "a model of kind 'svd' is always fitted from scratch; only fm and stack continue", "train", *WARM, "--model", "svd")
+    fails(4, "none.parquet: no such file", "train", *STAGES["train"], "--warm-start", "none.parquet")
+    config = world / "tiny.toml"
+    settings = config.read_text()
+    for old, new, message in [
+        ("n_factors = 3", "n_factors = 4", "the model has n_factors 3, wanted 4"),
+        ("n_factors = 3", 'n_factors = 3\nfeatures = ["ion"]', "wanted ion; use the settings"),
+        ('classes = ["ternary"]', 'classes = ["binary", "ternary"]', "the model has classes ternary, wanted binary, ternary"),
+        ("max_coefficient = 4", "max_coefficient = 3", "made for another candidate space"),
+    ]:
+        config.write_text(settings.replace(old, new))
+        if "binary, ternary" in message:
+            more = tiny.write_list(world / "more.csv", [*tiny.formulas_of(config, "binary"), *tiny.formulas_of(config, "ternary")[::2]])
+            assert main(["ingest", str(more), "-o", "run/known.parquet", "--force", "-q", "--config", "tiny.toml"]) == 0
+        if "space" in message or "binary, ternary" in message:
+            assert main(["encode", "run/known.parquet", "-o", "run/encoded.parquet", "--force", "-q", "--config", "tiny.toml"]) == 0
+        fails(4, message, "train", *WARM)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["0.factor.ion", "state.0.weight.ion"])
+def test_a_model_with_numbers_that_are_none(world, fails, name, value):
+    path = world / "run" / "model.parquet"
+    table = pq.ParquetFile(path).read()
+    values = table["values"].to_pylist()
+    values[table["name"].to_pylist().index(name)][1] = value
+    broken = table.set_column(2, table.schema.field("values"), pa.array(values, table.schema.field("values").type))
+    pq.write_table(broken.replace_schema_metadata(pq.read_metadata(path).metadata), path)
+    message = f"parameter '{name}' holds numbers that are not finite (NaN or infinite); train it again"
+    fails(4, message, "train", *WARM)
+    fails(4, message, "rank", *STAGES["rank"])
+
+
+def test_a_model_whose_fit_left_nothing(world, fails):
+    path = world / "run" / "model.parquet"
+    table = pq.ParquetFile(path).read()
+    kept = table.filter(pa.array([not name.startswith("state.") for name in table["name"].to_pylist()]))
+    header = json.loads(pq.read_metadata(path).metadata[METADATA_KEY]) | {"n_rows": kept.num_rows}
+    pq.write_table(kept.replace_schema_metadata({METADATA_KEY: json.dumps(header)}), path)
+    fails(4, "the model holds nothing to continue from; train from scratch", "train", *WARM)
 
 
 def test_a_folder_that_cannot_be_written(fails, monkeypatch):

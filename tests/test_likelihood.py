@@ -224,7 +224,7 @@ def test_the_penalty_on_similar_ions_draws_their_parameters_together():
         options = load_config().train.fm
         l2 = dict.fromkeys(type(options.l2).model_fields, 0.01) | {"similarity": weight}
         options = options.model_copy(update={"n_epochs": 20, "n_batches": 2, "l2": options.l2.model_copy(update=l2)})
-        fit = Fit(model, known, none, options, np.random.default_rng(1), 1)
+        fit = Fit(model, (known, none), options, np.random.default_rng(1), 1)
         fit.search(SilentProgress())
         found[weight] = fit.parameters
     for group in ("factor.ion", "weight.cation_anion", "factor.cation_cation_anion"):

@@ -41,7 +41,8 @@ def keys(data, name, candidates):
 
 
 def test_parts_held_back_are_apart_and_leave_the_rest(data):
-    parts = stack_module._deal(data, 4, 0.2, np.random.default_rng(0))
+    sizes = stack_module._part_sizes(data, 4, 0.2)
+    parts = stack_module._deal(data, 4, sizes, np.random.default_rng(0))
     for name in data.classes:
         ids = [data.space.encode(name, held[name]) for _, held in parts]
         assert len(np.unique(np.concatenate(ids))) == 4 * max(1, round(0.2 * len(data.known(name))))

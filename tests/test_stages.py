@@ -20,12 +20,14 @@ from crcrank.sources import registry
 from crcrank.sources.records import RawRecord
 from crcrank.stages import run as run_stage
 from crcrank.stages.common import filters_in_words
+from crcrank.stages.diff import run_diff
 from crcrank.stages.encode import run_encode
 from crcrank.stages.enumerate import run_enumerate
-from crcrank.stages.export import write_rows
 from crcrank.stages.ingest import run_ingest
 from crcrank.stages.rank import run_rank
+from crcrank.stages.rows import write_rows
 from crcrank.stages.run import UP_TO_DATE, run_run
+from crcrank.stages.train import run_train
 from crcrank.stages.validate import run_validate
 
 
@@ -98,6 +100,43 @@ def test_encode_refuses_what_lies_outside_altogether(settings, tmp_path):
     with pytest.raises(InputDataError, match=r"none of 1 compositions lies in the space \(no anion"):
         run_encode(tmp_path / "k.parquet", tmp_path / "e.parquet", settings=settings)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["k.parquet", "k.rejected.parquet", "l.csv"]
+
+
+# ---- train ----
+
+
+def test_a_warm_start_says_what_changed(done, settings, tmp_path):
+    ranked = [row["formula"] for row in rank(done, settings).table.to_pylist()]
+    known = [row["formula"] for row in rows(done / "known.parquet", "known")]
+    encoded = {row["formula"] for row in rows(done / "encoded.parquet", "encoded") if row["composition_class"] == "ternary"}
+    gone = min(encoded)
+    now = [*(formula for formula in known if formula != gone), ranked[1], ranked[4]]
+    run_ingest([tiny.write_list(tmp_path / "l.csv", now)], tmp_path / "k.parquet", rules=settings.ingest.rules)
+    run_encode(tmp_path / "k.parquet", tmp_path / "e.parquet", settings=settings)
+    warm = tmp_path / "model.parquet"
+    shutil.copy(done / "model.parquet", warm)
+    summary = run_train(tmp_path / "e.parquet", warm, settings=settings, warm_start=warm, overwrite=True)
+    since = summary.since
+    assert (since.new_known, since.no_longer_known) == ({"ternary": 2}, {"ternary": 1})
+    pretty = [parse_formula(ranked[i]).pretty_formula for i in (1, 4)]
+    assert since.became_known == {"ternary": (f"{pretty[0]} (2)", f"{pretty[1]} (5)")}
+    for model, known, out in ((done / "model.parquet", done / "known.parquet", "then"), (warm, tmp_path / "k.parquet", "now")):
+        run_rank(model, done / "plan.parquet", tmp_path / f"{out}.parquet", settings=settings, known=known, n_threads=1)
+    assert since.ranking == run_diff(tmp_path / "then.parquet", tmp_path / "now.parquet").classes
+    assert since.ranking["ternary"].became_known == 2
+    assert read_artifact(warm, "model").metadata["extra"]["warm_start"]["path"] == str(warm)
+
+
+def test_a_warm_start_is_as_good_as_a_fit_from_scratch_and_shorter(done, settings, tmp_path):
+    fm = settings.train.fm.model_copy(update={"n_epochs": 12, "learning_rate": 0.1})
+    longer = settings.model_copy(update={"train": settings.train.model_copy(update={"fm": fm})})
+    first = run_train(done / "encoded.parquet", tmp_path / "first.parquet", settings=longer)
+    second = run_train(done / "encoded.parquet", tmp_path / "second.parquet", settings=longer, warm_start=first.out)
+    assert second.n_epochs == 4 < first.n_epochs
+    assert second.validation["ternary"] == pytest.approx(first.validation["ternary"], rel=0.05)
+    assert first.since is None
+    assert second.since.became_known == {}
+    assert second.since.ranking["ternary"].became_known == 0
 
 
 # ---- enumerate ----
@@ -296,7 +335,7 @@ def test_a_filter_that_leaves_only_known_formulas(config, done, settings, tmp_pa
 
 def test_text_rows_are_complete_or_absent(done, settings, tmp_path, monkeypatch):
     table = rank(done, settings).table
-    monkeypatch.setattr("crcrank.stages.export._csv_cells", lambda _: 1 / 0)
+    monkeypatch.setattr("crcrank.stages.rows._csv_cells", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_rows(table, "csv", tmp_path / "r.csv")
     assert not list(tmp_path.iterdir())
@@ -450,6 +489,29 @@ def test_a_live_source_is_asked_again_when_its_name_changes(copied, monkeypatch)
         assert reasons(copied)["ingest holdout-1"] == expected
         assert reasons(copied) == {}
     assert asked == ["https://example.org/a", "https://example.org/b"]
+
+
+def test_a_run_goes_on_from_its_model_where_only_what_is_known_changed(copied):
+    def began_with():
+        return read_artifact(copied.parent / "run" / "model.parquet", "model").metadata["extra"].get("warm_start", {}).get("path")
+
+    def learn(formula):
+        with (copied.parent / "known.csv").open("a") as file:
+            file.write(f"{formula}\n")
+
+    unknown = rows(copied.parent / "run" / "ranking.parquet", "ranking")
+    learn(unknown[0]["formula"])
+    assert reasons(copied)["train"] == "input changed: encoded.parquet"
+    assert began_with() is None
+    copied.write_text(copied.read_text().replace("[run]", "[run]\nwarm_start = true"))
+    assert reasons(copied) == {}
+    learn(unknown[1]["formula"])
+    assert reasons(copied)["train"] == "input changed: encoded.parquet"
+    assert began_with().endswith("model.parquet")
+    assert reasons(copied) == {}
+    copied.write_text("seed = 5\n" + copied.read_text())
+    assert reasons(copied)["train"] == "config changed: seed"
+    assert began_with() is None
 
 
 def test_a_changed_space_changes_all_that_depends_on_it(copied):

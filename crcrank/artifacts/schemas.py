@@ -112,6 +112,18 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("n_asked", pa.int64()),  # formulas with a rank, by their best candidate
         ]
     ),
+    "diff": pa.schema(
+        [
+            ("composition_class", _text),
+            ("formula", _text),
+            ("pretty_formula", _text),
+            ("change", _text),
+            ("rank_before", pa.int64()),
+            ("rank_after", pa.int64()),
+            ("score_before", pa.float64()),
+            ("score_after", pa.float64()),
+        ]
+    ),
     "validation": pa.schema(
         [
             ("composition_class", _text),

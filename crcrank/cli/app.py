@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -167,6 +168,9 @@ def _train(
     encoded: Annotated[Path, typer.Argument(metavar="ENCODED", help="Known compositions in the space, from encode.")],
     out: Out = Path("model.parquet"),
     model: Annotated[str | None, typer.Option(metavar="NAME", help="Kind of model; that of the configuration if left out.")] = None,
+    warm_start: Annotated[
+        Path | None, typer.Option(metavar="MODEL", help="Earlier model to go on from when more is known; says what changed.")
+    ] = None,
 ) -> None:
     """Fit a model to known compositions.
 
@@ -185,6 +189,7 @@ def _train(
             settings=settings if model is None else with_model(settings, model),
             classes=common.classes,
             n_threads=common.n_threads,
+            warm_start=warm_start,
             overwrite=common.force,
             progress=progress,
         )
@@ -340,6 +345,84 @@ def _validate(
             progress=progress,
         )
     show_results(common, summary)
+
+
+@_command("diff")
+def _diff(
+    common: Common,
+    *,
+    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="The earlier ranking, from rank.")],
+    after: Annotated[Path, typer.Argument(metavar="AFTER", help="The later ranking; its space may be another.")],
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", metavar="FILE", help="Parquet, .csv or .jsonl file; - is stdout; tables if left out.")
+    ] = None,
+    known: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What is known by now, from ingest; what AFTER left out if not given.")
+    ] = None,
+    k: Annotated[
+        int | None, typer.Option("-k", metavar="N", parser=whole_number(1), help="Formulas per class to compare; all if left out.")
+    ] = None,
+    format: Annotated[str | None, typer.Option(metavar="NAME", help="parquet, csv or jsonl; by the suffix of FILE if left out.")] = None,  # noqa: A002
+) -> None:
+    """Say what changed from one ranking to the next.
+
+    What entered, left and moved, and which earlier recommendations have since become known; compared by formula.
+
+    Example: crcrank diff last_week.parquet ranking.parquet --known known.parquet
+    """
+    from crcrank.cli.changes import print_diff
+    from crcrank.cli.ranking import stdout_or_path
+    from crcrank.stages.diff import run_diff
+
+    summary = run_diff(
+        before,
+        after,
+        stdout_or_path(out, format),
+        known=known,
+        classes=common.classes,
+        k=k,
+        format=None if out == "-" else format,
+        overwrite=common.force,
+    )
+    print_diff(common, summary, out, format)
+
+
+def _print_forms(asked: bool) -> None:
+    if asked:
+        from crcrank.stages.export import FORMS
+
+        for name, form in FORMS.items():
+            typer.echo(f"{name}: {form.about}")
+        raise typer.Exit
+
+
+@_command("export")
+def _export(
+    common: Common,
+    *,
+    ranking: Annotated[Path, typer.Argument(metavar="RANKING", help="Ranking, from rank.")],
+    to: Annotated[str, typer.Option("--to", metavar="NAME", help="formulas, smact, pymatgen, optimade or phase-fields.")],
+    out: Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="File to write; - or nothing is stdout.")] = "-",
+    k: Annotated[
+        int | None, typer.Option("-k", metavar="N", parser=whole_number(1), help="Best formulas per class; all if left out.")
+    ] = None,
+    list_forms: Annotated[  # noqa: ARG001  (its callback does all)
+        bool, typer.Option("--list-forms", callback=_print_forms, is_eager=True, help="Print what each form is for.")
+    ] = False,
+) -> None:
+    """Hand the best formulas to the next tool.
+
+    Lists for SMACT and pymatgen, an OPTIMADE response, or sets of elements.
+
+    Example: crcrank export ranking.parquet --to formulas -k 100 > best.txt
+    """
+    from crcrank.stages.export import run_export, stream_export
+
+    chosen: dict[str, Any] = {"form": to, "classes": common.classes, "k": k}
+    if out == "-":
+        stream_export(ranking, sys.stdout, **chosen)
+    else:
+        common.show(run_export(ranking, Path(out), **chosen, overwrite=common.force))
 
 
 @_command("run")

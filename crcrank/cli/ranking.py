@@ -35,7 +35,7 @@ def _symbols(texts: Sequence[str]) -> tuple[str, ...]:
 def print_ranking(common: Common, summary: RankSummary, out: str | None, format: str | None) -> None:  # noqa: A002
     """Print the rows on stdout for ``-``, a table of the best where no file was asked for, and the summary."""
     from crcrank.cli.render import show_best, show_ranks, show_searches
-    from crcrank.stages.export import stream_rows
+    from crcrank.stages.rows import stream_rows
 
     to_stderr = (out is None and not common.json) or out == "-"
     if out == "-":

@@ -123,6 +123,34 @@ def show_settings(settings: Mapping[str, Mapping[str, Any]], stream: TextIO) -> 
     stream.writelines(f"  {line}\n" for line in lines)
 
 
+def show_changes(classes: Mapping[str, Any], stream: TextIO) -> None:
+    """Print what became of the first formulas of a ranking, counted by class."""
+    table = Table(header_style="bold")
+    table.add_column("class")
+    for heading in ("first k", "became known", "stayed", "moved", "entered", "left"):
+        table.add_column(heading, justify="right")
+    for name, item in classes.items():
+        table.add_row(name, *(f"{n:,}" for n in vars(item).values()))
+    _print(stream, table)
+
+
+def show_first_changes(best: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], stream: TextIO) -> None:
+    """Print the first formulas of each class and kind of change, side by side where there is room."""
+    for name, kinds in best.items():
+        _print(stream, Columns([_changes_table(name, kind, rows) for kind, rows in kinds.items()], padding=(0, 2)))
+
+
+def _changes_table(name: str, kind: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(title=f"{name}, {kind.replace('_', ' ')}", title_justify="left", header_style="bold")
+    table.add_column("formula", no_wrap=True)
+    for side in ("before", "after"):
+        table.add_column(side, justify="right")
+    for row in rows:
+        ranks = (row["rank_before"], row["rank_after"])
+        table.add_row(row["pretty_formula"], *("" if rank is None else f"{rank:,}" for rank in ranks))
+    return table
+
+
 def _comparison_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         row["design"].replace("_", " "),

@@ -16,6 +16,8 @@ from crcrank.space.programs import RankingProgram
 from crcrank.space.space import Candidates, Space
 
 Arrays = dict[str, np.ndarray]
+Parts = tuple[dict[str, Candidates], dict[str, Candidates]]
+"""Known candidates of each class to fit to, and those held back."""
 
 
 class Recommender(Protocol):
@@ -70,6 +72,10 @@ class TrainingData:
         """Return all known candidates of a class."""
         return self.fitting[name].joined(self.held_back[name])
 
+    def all_known(self) -> dict[str, Candidates]:
+        """Return all known candidates of each class."""
+        return {name: self.known(name) for name in self.classes}
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -85,12 +91,24 @@ class Fitted:
         Negative log-likelihood per held-back composition of each class, where the model has a likelihood.
     facts
         What else to record beside the model, JSON-serialisable.
+    state
+        What a later fit continues from, where the kind of model can.
     """
 
     model: Recommender
     n_epochs: int = 1
     validation: Mapping[str, float] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    state: Arrays = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A fit that another one continues: its model, the state that it left, and the space of both."""
+
+    model: Recommender
+    state: Arrays
+    space: Space
 
 
 @dataclass(frozen=True)
@@ -106,25 +124,36 @@ class Kind:
         ``module:class`` of the model. Its ``restore(arrays, facts, space)`` raises ArtifactError if they do not fit the space.
     transfers
         Whether the model's ``transferred(classes)`` returns one with more classes, which it never saw.
+    continues
+        Whether the function that fits it takes an earlier fit to continue, as its last argument.
     """
 
     fitting: str
     model: str
     transfers: bool = False
+    continues: bool = False
 
     @property
     def transfer(self) -> Callable[[Any, Sequence[str]], Recommender] | None:
         """What returns a model with more classes, None where the kind cannot score a class that it never saw."""
         return _loaded(self.model).transferred if self.transfers else None
 
-    def fit(self, data: TrainingData, section: Any, rng: np.random.Generator, n_threads: int, progress: ProgressSink) -> Fitted:
+    def fit(
+        self,
+        data: TrainingData,
+        section: Any,
+        rng: np.random.Generator,
+        n_threads: int,
+        progress: ProgressSink,
+        earlier: Earlier | None = None,
+    ) -> Fitted:
         """Fit a model; each matrix product takes one thread, so that its sums do not depend on what else the machine does."""
         import scipy.linalg.cython_blas  # noqa: F401  (whose library the kernels call, and the limit finds only when it is loaded)
         from threadpoolctl import threadpool_limits
 
         fit = _loaded(self.fitting)
         with threadpool_limits(1, user_api="blas"):
-            fitted: Fitted = fit(data, section, rng, n_threads, progress)
+            fitted: Fitted = fit(data, section, rng, n_threads, progress, *([earlier] if earlier else []))
         return fitted
 
     def restore(self, arrays: Arrays, facts: Mapping[str, Any], space: Space) -> Recommender:

@@ -110,6 +110,7 @@ def _machine_settings(settings: NNMFSettings) -> FMSettings:
         l2=own.l2,
         n_epochs=own.n_epochs,
         n_final_epochs=0,
+        n_warm_epochs=own.n_epochs,
         patience=own.n_epochs,
         n_batches=own.n_batches,
         learning_rate=own.learning_rate,

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from crcrank.errors import ArtifactError
-from crcrank.models.contract import Kind, Recommender
+from crcrank.errors import ArtifactError, ConfigError
+from crcrank.models.contract import Arrays, Earlier, Kind, Recommender
 from crcrank.space.space import Space
 
+_STATE = "state."  # begins the names of what a later fit continues from
 RECOMMENDERS = {
-    "fm": Kind("training:fit_fm", "fm:FittedFM", transfers=True),
-    "stack": Kind("stack:fit_stack", "stack:Stack"),
+    "fm": Kind("training:fit_fm", "fm:FittedFM", transfers=True, continues=True),
+    "stack": Kind("stack:fit_stack", "stack:Stack", continues=True),
     "nnmf": Kind("nnmf_training:fit_nnmf", "nnmf:FittedNNMF"),
     "tucker": Kind("tucker:fit_tucker", "tensor:FittedTensor"),
     "cp": Kind("cp:fit_cp", "tensor:FittedTensor"),
@@ -27,9 +28,9 @@ RECOMMENDERS = {
 }
 
 
-def model_columns(model: Recommender) -> dict[str, list[Any]]:
-    """Return a model's arrays as the columns of a ``model`` artifact: name, shape, values in C order."""
-    arrays = model.arrays()
+def model_columns(model: Recommender, state: Arrays | None = None) -> dict[str, list[Any]]:
+    """Return a model's arrays, and the state that its fit left, as the columns of a ``model`` artifact: name, shape, values in C order."""
+    arrays = model.arrays() | {f"{_STATE}{name}": values for name, values in (state or {}).items()}
     return {
         "name": list(arrays),
         "shape": [list(values.shape) for values in arrays.values()],
@@ -43,12 +44,45 @@ def load_model(table: pa.Table, metadata: Mapping[str, Any], space: Space) -> Re
     Raises
     ------
     ArtifactError
-        If the kind of model is unknown, or its parameters do not fit the space.
+        If the kind of model is unknown, a number is not finite, or its parameters do not fit the space.
     """
+    return _restored(_arrays(table), metadata, space)
+
+
+def load_earlier(table: pa.Table, metadata: Mapping[str, Any], space: Space, kind: str) -> Earlier:
+    """Restore a model of a kind that is to be continued, with the state that its fit left.
+
+    Raises
+    ------
+    ConfigError
+        If no fit of this kind can continue another.
+    ArtifactError
+        As for :func:`load_model`, and if the model is of another kind, or its fit left no state.
+    """
+    if not RECOMMENDERS[kind].continues:
+        able = " and ".join(name for name, item in RECOMMENDERS.items() if item.continues)
+        raise ConfigError(f"--warm-start: a model of kind {kind!r} is always fitted from scratch; only {able} continue an earlier fit")
+    if (found := metadata["extra"].get("model")) != kind:
+        raise ArtifactError(f"--warm-start: the model is of kind {found!r}, wanted {kind!r}; add --model {found}, or train from scratch")
+    arrays = _arrays(table)
+    state = {name.removeprefix(_STATE): values for name, values in arrays.items() if name.startswith(_STATE)}
+    if not state:
+        raise ArtifactError("--warm-start: the model holds nothing to continue from; train from scratch")
+    return Earlier(_restored(arrays, metadata, space), state, space)
+
+
+def _restored(arrays: Arrays, metadata: Mapping[str, Any], space: Space) -> Recommender:
     facts = metadata["extra"]
     kind = RECOMMENDERS.get(facts.get("model"))
     if kind is None:
         raise ArtifactError(f"model: unknown kind {facts.get('model')!r}; wanted one of {', '.join(RECOMMENDERS)}")
+    return kind.restore(arrays, facts["restore"], space)
+
+
+def _arrays(table: pa.Table) -> Arrays:
     columns = zip(table["name"].to_pylist(), table["shape"].to_pylist(), table["values"], strict=True)
     arrays = {name: np.array(values.values, np.float64).reshape(shape) for name, shape, values in columns}
-    return kind.restore(arrays, facts["restore"], space)
+    for name, values in arrays.items():
+        if not np.isfinite(values).all():
+            raise ArtifactError(f"model: parameter {name!r} holds numbers that are not finite (NaN or infinite); train it again")
+    return arrays

@@ -17,14 +17,15 @@ import numpy as np
 
 from crcrank.config import StackSettings, SubstitutionSettings
 from crcrank.errors import ConfigError, ModelFitError
-from crcrank.models.contract import Arrays, Fitted, Recommender, TrainingData, parameter
+from crcrank.models.contract import Arrays, Earlier, Fitted, Parts, Recommender, TrainingData, parameter
 from crcrank.models.descriptors import varying_properties
-from crcrank.models.fm import FittedFM
+from crcrank.models.fm import FactorizationMachine, FittedFM, Parameters
 from crcrank.models.neighbours import Neighbourhood
 from crcrank.models.staged import search_all
 from crcrank.models.substitution import Substitution, fit_substitution
 from crcrank.models.training import Fit, history_rows, machine_of, prior_facts, prior_of
 from crcrank.models.trees import Trees, grow_trees, log_rate
+from crcrank.models.warm import WarmStart
 from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.ranking.filters import ElementFilter, search_filter
 from crcrank.space.space import Candidates, Space
@@ -135,11 +136,22 @@ def _without_prefix(prefix: str, arrays: Arrays) -> Arrays:
     return {name.removeprefix(f"{prefix}."): values for name, values in arrays.items() if name.startswith(f"{prefix}.")}
 
 
-def fit_stack(data: TrainingData, settings: StackSettings, rng: np.random.Generator, n_threads: int, progress: ProgressSink) -> Fitted:
+def fit_stack(
+    data: TrainingData,
+    settings: StackSettings,
+    rng: np.random.Generator,
+    n_threads: int,
+    progress: ProgressSink,
+    earlier: Earlier | None = None,
+) -> Fitted:
     """Fit the machines of the first stage, and trees on what they rank best.
+
+    An earlier fit lends the machines their start; trees are grown anew, on what is held back now.
 
     Raises
     ------
+    ArtifactError
+        If an earlier fit was of other machines.
     ModelFitError
         If a fit diverges, or nothing that was held back is among the best.
     """
@@ -147,22 +159,24 @@ def fit_stack(data: TrainingData, settings: StackSettings, rng: np.random.Genera
     machine = machine_of(settings.fm, data, prior)
     properties, names = varying_properties(data.elements, data.space.ions.elements)
     teacher = _Teacher(data.space, settings.depth, n_threads, progress)
-    fits, lessons = [], []
-    for kept, held in _deal(data, settings.fm.n_models, settings.held_back_fraction, rng):
-        fit = Fit(machine, kept, held, settings.fm, rng.spawn(1)[0], n_threads)
+    starts, parts = _beginning(data, machine, settings, earlier, rng)
+    fits, searched, lessons = [], [], []
+    for start, (kept, held) in zip(starts, parts, strict=True):
+        fit = Fit(machine, (kept, held), settings.fm, rng.spawn(1)[0], n_threads, start)
         fit.search(progress)
+        searched.append(dict(fit.parameters))
         first = (FittedFM(machine, (fit.parameters,)), _substitution(data, kept, settings.substitution, rng))
         lessons += teacher.lessons(first, Neighbourhood(data.space, kept, properties, names), (kept, held))
         fit.finish(progress)
         fits.append(fit)
     trees = _grown(lessons, settings, int(rng.integers(2**31)), progress)
-    known = {name: data.known(name) for name in data.classes}
-    substitution = _substitution(data, known, settings.substitution, rng)
+    substitution = _substitution(data, data.all_known(), settings.substitution, rng)
     model = Stack(data.space, FittedFM(machine, tuple(fit.parameters for fit in fits)), substitution, properties, names, trees)
     return Fitted(
         model=model,
         n_epochs=sum(len(fit.history) for fit in fits),
         facts={"history": [history_rows(fit.history) for fit in fits], "prior": prior_facts(prior), "features": list(lessons[0][0])},
+        state=WarmStart.after(machine, searched, parts).arrays(),
     )
 
 
@@ -174,17 +188,29 @@ def _substitution(
     return cast("Substitution", fitted.model)
 
 
-Parts = tuple[dict[str, Candidates], dict[str, Candidates]]
+def _beginning(
+    data: TrainingData, machine: FactorizationMachine, settings: StackSettings, earlier: Earlier | None, rng: np.random.Generator
+) -> tuple[Sequence[Parameters | None], list[Parts]]:
+    """Return the parameters that each machine starts from, None for random ones, and for each what to fit to and to hold back."""
+    n_parts, sizes = settings.fm.n_models, _part_sizes(data, settings.fm.n_models, settings.held_back_fraction)
+    if earlier is None:
+        return [None] * n_parts, _deal(data, n_parts, sizes, rng)
+    warm = WarmStart.of(earlier, cast("Stack", earlier.model).machine, machine, n_parts, n_parts)
+    return warm.machines.members, warm.parts(data.all_known(), sizes, rng)
 
 
-def _deal(data: TrainingData, n_parts: int, fraction: float, rng: np.random.Generator) -> list[Parts]:
-    """Return, for each of the parts held back, what is left to fit to and the part; no two parts overlap."""
+def _part_sizes(data: TrainingData, n_parts: int, fraction: float) -> dict[str, int]:
+    """Return how many compounds of each class a part holds back."""
     if n_parts * fraction > 1:
         raise ConfigError(f"train.stack: {n_parts} parts of {fraction:g} are more than all known compounds; lower held_back_fraction")
+    return {name: max(1, round(fraction * len(known))) for name, known in data.all_known().items()}
+
+
+def _deal(data: TrainingData, n_parts: int, sizes: Mapping[str, int], rng: np.random.Generator) -> list[Parts]:
+    """Return, for each of the parts held back, what is left to fit to and the part; no two parts overlap."""
     dealt: list[Parts] = [({}, {}) for _ in range(n_parts)]
-    for name in data.classes:
-        known = data.known(name)
-        order, size = rng.permutation(len(known)), max(1, round(fraction * len(known)))
+    for name, known in data.all_known().items():
+        order, size = rng.permutation(len(known)), sizes[name]
         for i, (kept, held) in enumerate(dealt):
             rows = order[i * size : (i + 1) * size]
             held[name] = known.take(np.sort(rows))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 
@@ -18,10 +19,11 @@ from crcrank.chem.elements import PropertyComponents, property_components
 from crcrank.config import FMSettings
 from crcrank.errors import ModelFitError
 from crcrank.kernels.pairwise import PairwiseProgram
-from crcrank.models.contract import Fitted, TrainingData
+from crcrank.models.contract import Earlier, Fitted, Parts, TrainingData
 from crcrank.models.fm import FactorizationMachine, FittedFM, Parameters
 from crcrank.models.likelihood import ClassLikelihood, KnownCandidates, log_known, zeros_like
 from crcrank.models.substitution import similarity_of_ions
+from crcrank.models.warm import WarmStart
 from crcrank.progress import ProgressSink
 from crcrank.space.space import Candidates
 
@@ -76,24 +78,27 @@ class Fit:
     ----------
     machine
         Shape of the model.
-    known, validation
+    parts
         Candidates of each class to learn from, and those held back; a class may have none of the latter.
     options, rng, n_threads
         How to fit; the result does not depend on the number of threads.
+    start
+        Parameters to go on from, which take the last passes of a fit only; random ones if left out.
     """
 
     def __init__(
         self,
         machine: FactorizationMachine,
-        known: Mapping[str, Candidates],
-        validation: Mapping[str, Candidates],
+        parts: Parts,
         options: FMSettings,
         rng: np.random.Generator,
         n_threads: int,
+        start: Parameters | None = None,
     ) -> None:
         self.machine, self.options = machine, options
-        self._laplacian = _laplacian(similarity_of_ions(machine.space, known)) if options.l2.similarity else None
-        self._known, self._validation = known, validation
+        self._known, self._validation = parts
+        self._laplacian = _laplacian(similarity_of_ions(machine.space, self._known)) if options.l2.similarity else None
+        self._first_epoch = max(0, options.n_epochs - options.n_warm_epochs) if start else 0
         self._rng, self._n_threads = rng, n_threads
         self._sums = {name: ClassLikelihood(machine.space, name) for name in machine.classes}
         self._n_parts = {name: _n_parts(options, machine.space.classes[name].n_candidates) for name in machine.classes}
@@ -102,26 +107,21 @@ class Fit:
         self._adam = _Adam()
         self._prior_scale = machine.prior_scale
         n_candidates = {name: machine.space.classes[name].n_candidates for name in machine.classes}
-        biases = {name: float(np.log(len(known[name]) / n_candidates[name])) for name in machine.classes}
-        self.parameters = machine.initial(biases, _INITIAL_SCALE, rng)
+        biases = {name: float(np.log(len(self._known[name]) / n_candidates[name])) for name in machine.classes}
+        self.parameters = dict(start) if start else machine.initial(biases, _INITIAL_SCALE, rng)
         self.history: list[Epoch] = []
         self._n_visited = sum(n_candidates[name] * options.n_batches // self._n_parts[name] for name in machine.classes)
         self._buffers: list[dict[str, PairwiseProgram]] = []
-
-    def run(self, progress: ProgressSink) -> None:
-        """Search for the best parameters, then finish with them."""
-        self.search(progress)
-        self.finish(progress)
 
     def search(self, progress: ProgressSink) -> None:
         """Fit until the validation likelihood stops improving, and return to its best; the validation part stays unseen."""
         best, best_score = self.parameters, np.inf
         since_best = 0
-        progress.start("train", self._n_visited * self.options.n_epochs, "candidates")
-        for epoch in range(self.options.n_epochs):
+        progress.start("train", self._n_visited * (self.options.n_epochs - self._first_epoch), "candidates")
+        for epoch in range(self._first_epoch, self.options.n_epochs):
             rate = self._rate(epoch)
             loss, validation = self._epoch(self._known, rate)
-            self._log(Epoch(epoch + 1, "fit", rate, loss, validation), progress)
+            self._log(Epoch(len(self.history) + 1, "fit", rate, loss, validation), progress)
             score = sum(validation[name] * len(self._validation[name]) for name in self._judged if name in validation)
             since_best += 1
             if not validation or score < best_score:
@@ -247,22 +247,34 @@ def _within(known: Candidates, batch: np.ndarray, weight: float) -> KnownCandida
     return KnownCandidates(known.take(rows), np.full(len(rows), weight))
 
 
-def fit_fm(data: TrainingData, settings: FMSettings, rng: np.random.Generator, n_threads: int, progress: ProgressSink) -> Fitted:
+def fit_fm(
+    data: TrainingData,
+    settings: FMSettings,
+    rng: np.random.Generator,
+    n_threads: int,
+    progress: ProgressSink,
+    earlier: Earlier | None = None,
+) -> Fitted:
     """Fit a Factorization Machine, or several that differ in their seed.
 
     Raises
     ------
+    ArtifactError
+        If an earlier fit was of other machines.
     ModelFitError
         If the fit diverges.
     """
     prior = prior_of(settings, data)
     machine = machine_of(settings, data, prior)
-    if not any(len(held) for held in data.held_back.values()):
+    starts, parts = _beginning(data, machine, settings, earlier, rng)
+    if not any(len(held) for held in parts[1].values()):
         settings = settings.model_copy(update={"n_final_epochs": 0})
-    fits = []
-    for member in rng.spawn(settings.n_models) if settings.n_models > 1 else [rng]:
-        fits.append(Fit(machine, data.fitting, data.held_back, settings, member, n_threads))
-        fits[-1].run(progress)
+    fits, searched = [], []
+    for start, member in zip(starts, rng.spawn(settings.n_models) if settings.n_models > 1 else [rng], strict=True):
+        fits.append(Fit(machine, parts, settings, member, n_threads, start))
+        fits[-1].search(progress)
+        searched.append(dict(fits[-1].parameters))
+        fits[-1].finish(progress)
     histories = [fit.history for fit in fits]
     best = [min((epoch for epoch in history if epoch.validation), key=_total, default=None) for history in histories]
     return Fitted(
@@ -270,7 +282,19 @@ def fit_fm(data: TrainingData, settings: FMSettings, rng: np.random.Generator, n
         n_epochs=sum(map(len, histories)),
         validation=best[0].validation if best[0] else {},
         facts={"history": [history_rows(history) for history in histories], "prior": prior_facts(prior)},
+        state=WarmStart.after(machine, searched, [parts]).arrays(),
     )
+
+
+def _beginning(
+    data: TrainingData, machine: FactorizationMachine, settings: FMSettings, earlier: Earlier | None, rng: np.random.Generator
+) -> tuple[Sequence[Parameters | None], Parts]:
+    """Return the parameters that each fit starts from, None for random ones, and what to fit to and to hold back."""
+    if earlier is None:
+        return [None] * settings.n_models, (dict(data.fitting), dict(data.held_back))
+    warm = WarmStart.of(earlier, cast("FittedFM", earlier.model), machine, settings.n_models, n_parts=1)
+    sizes = {name: len(item) for name, item in data.held_back.items()}
+    return warm.machines.members, warm.parts(data.all_known(), sizes, rng)[0]
 
 
 def _total(epoch: Epoch) -> float:

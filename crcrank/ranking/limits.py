@@ -52,7 +52,7 @@ class Limits:
         return labels[elements], amounts
 
 
-NO_LIMITS = Limits()
+NO_LIMITS: Limits = Limits()
 
 
 def _codes(labels: np.ndarray, amounts: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 INK, QUIET, FAINT = "#222222", "#6b6b6b", "#d9d9d9"
 # Okabe & Ito, https://jfly.uni-koeln.de/color: distinct to colour-blind readers; yellow is left out, too light for lines.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+COLOURS: tuple[str, ...] = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _POINTS_PER_INCH, _DPI = 72, 100
 # Where a label stands beside its point: offset in points, horizontal and vertical alignment.
 _SIDES = {

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from crcrank.space.space import Candidates, Space
 
@@ -103,6 +102,8 @@ def _without_each(codes: np.ndarray) -> np.ndarray:
 
 def shared_surroundings(known: Positions, n_ions: int) -> np.ndarray:
     """Return in how many surroundings two ions both occur, float64 (n_ions, n_ions)."""
+    from scipy.sparse import csr_matrix
+
     surroundings, column = np.unique(known.surroundings.ravel(), return_inverse=True)
     occurs = csr_matrix((np.ones(column.size), (known.ions.ravel(), column.ravel())), (n_ions, len(surroundings)))
     occurs.data[:] = 1.0

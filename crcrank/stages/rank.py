@@ -33,9 +33,9 @@ from crcrank.ranking.limits import NO_LIMITS, Limits
 from crcrank.space.placement import Placer
 from crcrank.space.space import Compositions, Space
 from crcrank.stages.common import candidate_columns, chosen_classes, filters_in_words, load_space, read_compositions
-from crcrank.stages.export import check_format, write_rows
 from crcrank.stages.novelty import Surroundings
 from crcrank.stages.ranks import RankFinder, read_asked, write_ranks
+from crcrank.stages.rows import check_format, write_rows
 
 _log = logging.getLogger(__name__)
 N_SHOWN = 20
@@ -194,7 +194,7 @@ def run_rank(
         ranker = _Ranker(
             space, settings.rank, ions, compositions, stages, wanted, radioactive, cautions, n_threads, progress or SilentProgress()
         )
-        table, facts, listings = ranker.rank_all(_classes_left(space, chosen, wanted))
+        table, facts, listings = ranker.rank_all(classes_left(space, chosen, wanted))
         found = ranker.finder().find(asked, listings) if ranks_of else None
         notes = tuple(_notes(settings.rank, known, chosen, facts))
         extra = {
@@ -246,7 +246,7 @@ def _check_k(space: Space, classes: Sequence[str], k: int) -> None:
             raise ConfigError(f"-k {k:,}: class {name!r} has only {n_candidates:,} candidates; choose a smaller k, or classes with --class")
 
 
-def _classes_left(space: Space, classes: Sequence[str], wanted: SearchFilter) -> list[str]:
+def classes_left(space: Space, classes: Sequence[str], wanted: SearchFilter) -> list[str]:
     """Return the classes in which the filters leave candidates to search."""
     left = [
         name

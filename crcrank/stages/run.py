@@ -145,13 +145,16 @@ class _Chain:
             lambda: run_encode(self.known, self.encoded, settings=settings, **self._common),
             [sibling(self.encoded, "outside")],
         )
-        yield Step(
+        train = Step(
             "train",
             self.model,
             "model",
             lambda: train_provenance(self.encoded, **shaped, classes=self._classes),
-            lambda: run_train(self.encoded, self.model, **chosen, n_threads=self._n_threads, **self._common),
+            lambda: run_train(
+                self.encoded, self.model, **chosen, n_threads=self._n_threads, warm_start=self._warm_start(train), **self._common
+            ),
         )
+        yield train
         yield Step(
             "enumerate",
             self.plan,
@@ -174,6 +177,11 @@ class _Chain:
             lambda: run_validate(self.ranking, self.holdouts, self.validation, **chosen, known=self.known, **self._common),
             self.pictures,
         )
+
+    def _warm_start(self, train: Step) -> Path | None:
+        """Return the model to go on from: the one that is there, if the settings ask for it and only what is known changed."""
+        goes_on = self._settings.run.warm_start and why_run(train) == f"input changed: {self.encoded.name}"
+        return self.model if goes_on else None
 
     def _ingest(self, name: str, sources: Sequence[Path | str], out: Path) -> Step:
         return ingest_step(name, sources, out, self._settings, n_threads=self._n_threads, **self._common)

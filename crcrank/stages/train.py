@@ -11,19 +11,47 @@ from time import perf_counter
 import numpy as np
 import pyarrow as pa
 
-from crcrank.artifacts.store import Provenance, hold_output, read_artifact, write_artifact
+from crcrank.artifacts.store import Provenance, hold_output, read_artifact, sha256_of_file, write_artifact
 from crcrank.chem.elements import read_element_table
+from crcrank.chem.formula import parse_formula
 from crcrank.config import Settings
 from crcrank.errors import ModelFitError
+from crcrank.evaluation.changes import Change, ChangeCounts, ranking_changes
 from crcrank.evaluation.splits import validation_split
-from crcrank.models.contract import Fitted, TrainingData
-from crcrank.models.registry import RECOMMENDERS, model_columns
+from crcrank.models.contract import Earlier, Fitted, Recommender, TrainingData
+from crcrank.models.registry import RECOMMENDERS, load_earlier, model_columns
+from crcrank.models.staged import Stages
+from crcrank.models.warm import known_before
 from crcrank.progress import ProgressSink, SilentProgress
+from crcrank.ranking.filters import search_filter
+from crcrank.ranking.limits import Limits
 from crcrank.space.space import Candidates, Space
-from crcrank.stages.common import chosen_classes, load_space
+from crcrank.stages.common import candidate_columns, chosen_classes, load_space
+from crcrank.stages.rank import N_SHOWN, classes_left, element_filter
 
 _log = logging.getLogger(__name__)
 _FEWEST_KNOWN = 10
+
+
+@dataclass(frozen=True)
+class Since:
+    """What changed since the model that a fit continued.
+
+    Parameters
+    ----------
+    new_known, no_longer_known
+        Compositions of each class that joined and left the known ones.
+    ranking
+        What became of the first k of the ranking of each class, which leaves out what was known then, in that which leaves out what is
+        known now; k and the filters are those of the settings.
+    became_known
+        The first of its recommendations in each class that are known now, with their rank then.
+    """
+
+    new_known: dict[str, int]
+    no_longer_known: dict[str, int]
+    ranking: dict[str, ChangeCounts]
+    became_known: dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -38,6 +66,8 @@ class TrainSummary:
         Size of the model, passes over the whole space, and time taken.
     validation
         Negative log-likelihood per held-back composition of each class at the chosen epoch.
+    since
+        What changed since the model that the fit continued, if it did.
     out
         The artifact written.
     """
@@ -48,6 +78,7 @@ class TrainSummary:
     n_epochs: int
     seconds: float
     validation: dict[str, float]
+    since: Since | None
     out: Path
 
 
@@ -74,6 +105,7 @@ def run_train(
     classes: Sequence[str] | None = None,
     n_threads: int = 1,
     seed: int | None = None,
+    warm_start: Path | None = None,
     overwrite: bool = False,
     progress: ProgressSink | None = None,
 ) -> TrainSummary:
@@ -87,21 +119,30 @@ def run_train(
         The ``model`` artifact.
     classes, seed
         Classes to learn and seed, instead of the settings'.
+    warm_start
+        A ``model`` artifact of the same settings to go on from, for when more compositions have become known; ``out`` may be the same.
 
     Raises
     ------
     ArtifactError
-        If ``encoded`` is missing, damaged, or from another space.
+        If ``encoded`` or ``warm_start`` is missing, damaged, or from another space, or the latter is another model than is wanted.
+    ConfigError
+        If a model of this kind cannot go on from an earlier one.
     ModelFitError
         If a class has too few known compositions, or the fit diverges.
     """
     started = perf_counter()
+    progress = progress or SilentProgress()
     with hold_output(out, overwrite=overwrite):
         space, _ = load_space(settings)
         provenance = train_provenance(encoded, settings=settings, space=space, classes=classes, seed=seed)
         table = read_artifact(encoded, "encoded", space_digest=space.digest).table
         known = known_candidates(space, _known_ids(table, provenance.config["classes"]), str(encoded))
-        fitted = fit_model(space, known, settings=settings, seed=provenance.seed or 0, n_threads=n_threads, progress=progress)
+        past = _Past.read(warm_start, space, settings, n_threads, progress) if warm_start else None
+        earlier = past.earlier if past else None
+        fitted = fit_model(
+            space, known, settings=settings, seed=provenance.seed or 0, n_threads=n_threads, progress=progress, earlier=earlier
+        )
         name, model = settings.train.model, fitted.model
         summary = TrainSummary(
             model=name,
@@ -110,11 +151,13 @@ def run_train(
             n_epochs=fitted.n_epochs,
             seconds=perf_counter() - started,
             validation=dict(fitted.validation),
+            since=past.since(model, known, frozenset(table["formula"].to_pylist())) if past else None,
             out=out,
         )
         facts = {"model": name, "restore": model.facts(), "n_known": summary.classes, **fitted.facts}
-        write_artifact(out, "model", model_columns(model), replace(provenance, extra=facts))
-    _log.info("%s: %d parameters after %d epochs", out, summary.n_parameters, summary.n_epochs)
+        facts |= {"warm_start": {"path": str(warm_start), "sha256": sha256_of_file(warm_start)}} if warm_start else {}
+        write_artifact(out, "model", model_columns(model, fitted.state), replace(provenance, extra=facts))
+    _log.info("%s: %d parameters after %d epochs%s", out, summary.n_parameters, summary.n_epochs, f", from {warm_start}" if past else "")
     return summary
 
 
@@ -126,8 +169,11 @@ def fit_model(
     seed: int,
     n_threads: int,
     progress: ProgressSink | None = None,
+    earlier: Earlier | None = None,
 ) -> Fitted:
     """Fit the model of the settings to known candidates of each class, a part of which is held back to stop the fit.
+
+    With ``earlier``, go on from that fit.
 
     Raises
     ------
@@ -138,7 +184,66 @@ def fit_model(
     fitting, held_back = _split(known, settings.train.validation_fraction, rng)
     data = TrainingData(space, fitting, held_back, read_element_table(settings.space.elements))
     name = settings.train.model
-    return RECOMMENDERS[name].fit(data, getattr(settings.train, name), rng, n_threads, progress or SilentProgress())
+    return RECOMMENDERS[name].fit(data, getattr(settings.train, name), rng, n_threads, progress or SilentProgress(), earlier)
+
+
+@dataclass(frozen=True)
+class _Past:
+    """A model to go on from, and what it recommends."""
+
+    earlier: Earlier
+    known: dict[str, Candidates]
+    best: dict[str, list[str]]
+    ranker: _Ranker
+
+    @classmethod
+    def read(cls, path: Path, space: Space, settings: Settings, n_threads: int, progress: ProgressSink) -> _Past:
+        artifact = read_artifact(path, "model", space_digest=space.digest)
+        earlier = load_earlier(artifact.table, artifact.metadata, space, settings.train.model)
+        known, ranker = known_before(earlier), _Ranker(space, settings, n_threads, progress)
+        return cls(earlier, known, ranker.best(earlier.model, known), ranker)
+
+    def since(self, model: Recommender, known: Mapping[str, Candidates], formulas: frozenset[str]) -> Since:
+        """Return what changed, given the model now, and what is known now."""
+        space, best, k = self.earlier.space, self.ranker.best(model, known), self.ranker.settings.rank.k
+        keys = {name: [space.composition_keys(name, item[name]) for item in (self.known, known)] for name in known}
+        changes = {name: ranking_changes(self.best[name], best[name], k, formulas) for name in best}
+        return Since(
+            {name: len(np.setdiff1d(now, then)) for name, (then, now) in keys.items()},
+            {name: len(np.setdiff1d(then, now)) for name, (then, now) in keys.items()},
+            {name: ChangeCounts.of(k, item) for name, item in changes.items()},
+            {name: found for name, item in changes.items() if (found := _found(item))},
+        )
+
+
+def _found(changes: Sequence[Change]) -> tuple[str, ...]:
+    """Return the first formulas that became known, with their rank before."""
+    found = sorted((change.before or 0, change.formula) for change in changes if change.kind == "became_known")
+    return tuple(f"{parse_formula(formula).pretty_formula} ({rank:,})" for rank, formula in found[:N_SHOWN])
+
+
+@dataclass(frozen=True)
+class _Ranker:
+    """How models rank what is not known."""
+
+    space: Space
+    settings: Settings
+    n_threads: int
+    progress: ProgressSink
+
+    def best(self, model: Recommender, known: Mapping[str, Candidates]) -> dict[str, list[str]]:
+        """Return the best formulas of each class in which the filters leave any."""
+        rank = self.settings.rank
+        radioactive = read_element_table(self.settings.space.elements).radioactive
+        wanted = search_filter(self.space, element_filter(rank, self.space, radioactive))
+        stages, limits = Stages.of(model, None, rank.rerank_depth), Limits(rank.one_per_family, rank.max_per_system)
+        best = {}
+        for name in classes_left(self.space, list(known), wanted):
+            excluded = np.unique(self.space.composition_keys(name, known[name]))
+            options = {"excluded": excluded, "search_filter": wanted, "n_threads": self.n_threads, "progress": self.progress}
+            ranked = stages.rank(self.space, name, rank.k, limits=limits, **options).ranked
+            best[name] = candidate_columns(self.space, name, ranked.candidates)["formula"]
+        return best
 
 
 def known_candidates(space: Space, ids: Mapping[str, np.ndarray], where: str) -> dict[str, Candidates]:
