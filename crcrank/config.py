@@ -265,13 +265,14 @@ class ValidateSettings(_Section):
 class RunSettings(_Section):
     """What ``crcrank run`` reads, paths or live sources, the classes it trains and ranks, and how it trains again.
 
-    No class named: those of ``[train]``.
+    No class named: those of ``[train]``. ``ranks`` says whether every compound of the holdouts gets its exact rank.
     """
 
     known: tuple[str, ...]
     holdout: tuple[str, ...]
     classes: tuple[str, ...]
     warm_start: bool
+    ranks: bool
 
 
 # Models that cannot search a class, and what searches for them in a study unless it says otherwise.

@@ -97,3 +97,16 @@ def kind_of_change(formula, before, after, k, known):
     if formula not in after[:k]:
         return "left"
     return "stayed" if before.index(formula) == after.index(formula) else "moved"
+
+
+def calibration(rows, n_bins):
+    """Return (n, n_found, low, high, mean) of each bin of (probability, is_found), the most probable first, early ones larger."""
+    rows = sorted(rows, key=lambda row: -row[0])
+    size, n_larger = divmod(len(rows), n_bins)
+    bins = []
+    for i in range(n_bins):
+        part, rows = rows[: size + (i < n_larger)], rows[size + (i < n_larger) :]
+        if part:
+            values = [value for value, _ in part]
+            bins.append((len(part), sum(found for _, found in part), min(values), max(values), sum(values) / len(part)))
+    return bins

@@ -446,15 +446,19 @@ def test_each_stage_says_why_it_runs(copied, monkeypatch):
     assert reasons(copied) == {
         "enumerate": "damaged or of an older format",
         "rank": "input changed: plan.parquet",
-        "validate": "input changed: ranking.parquet",
+        "validate": "input changed: ranking.parquet, ranking.ranks.parquet",
     }
     copied.write_text(copied.read_text().replace("k = 12", "k = 11"))
-    assert reasons(copied) == {"rank": "config changed: k", "validate": "input changed: ranking.parquet"}
+    assert reasons(copied) == {"rank": "config changed: k", "validate": "input changed: ranking.parquet, ranking.ranks.parquet"}
     copied.write_text("seed = 5\n" + copied.read_text())
     assert reasons(copied)["train"] == "config changed: seed"
     with (copied.parent / "holdout.csv").open("a") as file:
         file.write("KCl\n")
-    assert reasons(copied) == {"ingest holdout-1": "input changed: holdout.csv", "validate": "input changed: holdout-1.parquet"}
+    assert reasons(copied) == {
+        "ingest holdout-1": "input changed: holdout.csv",
+        "rank": "input changed: holdout-1.parquet",
+        "validate": "input changed: ranking.parquet, holdout-1.parquet, ranking.ranks.parquet",
+    }
     assert set(rerun(copied, force=True).stages.values()) == {"--force"}
     monkeypatch.setattr(run_stage, "__version__", "9.9")
     assert set(rerun(copied).stages.values()) == {"version changed"}

@@ -307,12 +307,16 @@ def _rank(
 @_command("validate")
 def _validate(
     common: Common,
+    *,
     ranking: Annotated[Path, typer.Argument(metavar="RANKING", help="Ranking, from rank.")],
     holdout: Annotated[
         list[Path], typer.Option(metavar="FILE", help="Real compositions that training never saw, from ingest; repeatable.")
     ],
     out: Out = Path("validation.parquet"),
     known: Annotated[Path | None, typer.Option(metavar="FILE", help="Known compositions; those of the ranking if left out.")] = None,
+    ranks: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Exact ranks, from rank --ranks-of; those beside RANKING if left out.")
+    ] = None,
     k: Annotated[
         list[int] | None,
         typer.Option(
@@ -325,7 +329,8 @@ def _validate(
 ) -> None:
     """Count the hits of a ranking in holdouts.
 
-    Hit rate, recall, enrichment and the expectation at random; a picture goes beside FILE.
+    Hit rate, recall, enrichment and the expectation at random; with exact ranks (rank --ranks-of) the recall to the end. Pictures,
+    and tables of all compounds and of the calibration, go beside FILE.
 
     Example: crcrank validate ranking.parquet --holdout holdout.parquet -o validation.parquet
     """
@@ -339,6 +344,7 @@ def _validate(
             out,
             settings=common.settings(),
             known=known,
+            ranks=ranks,
             classes=common.classes,
             cutoffs=k,
             overwrite=common.force,

@@ -66,9 +66,13 @@ def stdout_or_path(out: str | None, format: str | None) -> Path | None:  # noqa:
 
 def show_results(common: Common, summary: RunSummary | ValidateSummary) -> None:
     """Print the best formulas (of a run), the hit table and the summary."""
-    from crcrank.cli.render import show_best, show_hits
+    from crcrank.cli.render import show_best, show_depths, show_hits, show_worst
 
     if not common.json and not common.quiet:
         show_best(getattr(summary, "best", {}), sys.stdout)
         show_hits(summary.hits, sys.stdout)
+        if summary.depths:
+            show_depths(summary.depths, sys.stdout)
+        if worst := getattr(summary, "worst", []):
+            show_worst(worst, sys.stdout)
     common.show(summary)

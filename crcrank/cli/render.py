@@ -21,7 +21,7 @@ from crcrank.chem.formula import parse_formula
 _WIDTH_WITHOUT_TERMINAL = 110
 _N_RANKS = 20
 # People see tables of them, or log lines.
-_ONLY_AS_JSON = {"best", "hits", "classes", "stages", "rules", "results", "cells", "hyperparameters", "ranks"}
+_ONLY_AS_JSON = {"best", "hits", "classes", "stages", "rules", "results", "cells", "hyperparameters", "ranks", "depths", "worst"}
 
 
 def show(summary: Any, *, as_json: bool, stream: TextIO) -> None:
@@ -92,12 +92,40 @@ def show_hits(hits: Sequence[Mapping[str, Any]], stream: TextIO) -> None:
     table = Table(title="Hits: real compounds that training never saw", title_justify="left", header_style="bold")
     for heading in ("class", "holdout"):
         table.add_column(heading)
-    for heading in ("k", "hits", "hit rate", "95 %", "recall", "enrichment", "at random"):
+    for heading in ("k", "hits", "hit rate", "95 %", "recall", "enrichment", "at random", "p"):
         table.add_column(heading, justify="right", no_wrap=True)
     for before, row in zip([None, *hits], hits, strict=False):
         if before and (before["composition_class"], before["holdout"]) != (row["composition_class"], row["holdout"]):
             table.add_section()
         table.add_row(*_hit_cells(row))
+    _print(stream, table)
+
+
+def show_depths(depths: Sequence[Mapping[str, Any]], stream: TextIO) -> None:
+    """Print how far one must read to find each share of the holdouts."""
+    table = Table(title="Recall to the end: the rank by which a share of the holdout is found", title_justify="left", header_style="bold")
+    for heading in ("class", "holdout"):
+        table.add_column(heading)
+    for heading in ("share", "rank", "95 %", "at random"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for before, row in zip([None, *depths], depths, strict=False):
+        if before and (before["composition_class"], before["holdout"]) != (row["composition_class"], row["holdout"]):
+            table.add_section()
+        interval = f"{row['rank_low']:,} to {row['rank_high']:,}"
+        names = (row["composition_class"], row["holdout"])
+        table.add_row(*names, f"{row['recall']:.0%}", f"{row['rank']:,}", interval, f"{row['rank_random']:,.0f}")
+    _print(stream, table)
+
+
+def show_worst(worst: Sequence[Mapping[str, Any]], stream: TextIO) -> None:
+    """Print the compounds of the holdouts that are ranked worst, and what is rare about them."""
+    table = Table(title="Ranked worst", title_justify="left", header_style="bold")
+    for heading in ("class", "holdout", "formula"):
+        table.add_column(heading)
+    table.add_column("rank", justify="right", no_wrap=True)
+    table.add_column("few or no known compounds")
+    for row in worst:
+        table.add_row(row["composition_class"], row["holdout"], row["pretty_formula"], f"{row['rank']:,}", row["reason"])
     _print(stream, table)
 
 
@@ -177,11 +205,17 @@ def _hit_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         f"{row['k']:,}",
         f"{row['n_hits']:,}",
         f"{row['hit_rate']:.2%}",
-        f"{row['hit_rate_low']:.2%} to {row['hit_rate_high']:.2%}",
+        f"{100 * row['hit_rate_low']:.1f}-{100 * row['hit_rate_high']:.1f} %",
         f"{row['recall']:.2%}",
         f"{row['enrichment']:,.0f}" if row["enrichment"] >= 10 else f"{row['enrichment']:.1f}",
         f"{row['expected_random']:.2g}",
+        _power_of_ten(row["log10_p_value"]),
     )
+
+
+def _power_of_ten(exponent: float) -> str:
+    """Return a number of at most 1 whose decimal logarithm is given; the number itself may be too small for a float."""
+    return f"{10**exponent:.2g}" if exponent > -3 else f"1e{exponent:.0f}"
 
 
 def _probability(value: float) -> str:

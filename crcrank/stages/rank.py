@@ -34,7 +34,7 @@ from crcrank.space.placement import Placer
 from crcrank.space.space import Compositions, Space
 from crcrank.stages.common import candidate_columns, chosen_classes, filters_in_words, load_space, read_compositions
 from crcrank.stages.novelty import Surroundings
-from crcrank.stages.ranks import RankFinder, read_asked, write_ranks
+from crcrank.stages.ranks import RankFinder, rank_paths, read_asked, write_ranks
 from crcrank.stages.rows import check_format, write_rows
 
 _log = logging.getLogger(__name__)
@@ -205,6 +205,8 @@ def run_rank(
         if out and kind == "parquet":
             shaped: dict[str, Any] = {"settings": settings, "space": space, "classes": classes, "rerank": rerank}
             provenance = rank_provenance(model, plan, known, **shaped, ranks_of=ranks_of)
+            for path in rank_paths(out):  # of an earlier ranking
+                path.unlink(missing_ok=True)
             write_artifact(out, "ranking", table, replace(provenance, extra=extra))
             if found:
                 write_ranks(out, found, provenance)

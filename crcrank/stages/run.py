@@ -19,8 +19,17 @@ from crcrank.stages.encode import encode_provenance, run_encode
 from crcrank.stages.enumerate import enumerate_provenance, run_enumerate
 from crcrank.stages.ingest import live_sources, run_ingest
 from crcrank.stages.rank import best_rows, rank_provenance, run_rank
+from crcrank.stages.ranks import rank_paths
 from crcrank.stages.train import run_train, train_provenance
-from crcrank.stages.validate import Reach, picture_paths, recorded_reach, run_validate, validate_provenance
+from crcrank.stages.validate import (
+    Reach,
+    detail_paths,
+    picture_paths,
+    recall_paths,
+    recorded_reach,
+    run_validate,
+    validate_provenance,
+)
 
 _log = logging.getLogger(__name__)
 UP_TO_DATE = "up to date"
@@ -36,8 +45,8 @@ class RunSummary:
         Why each stage ran, or that it was up to date.
     best
         The first rows of each class of the ranking.
-    hits
-        Rows of the validation.
+    hits, depths
+        Rows of the validation, and of how far one must read.
     reach, notes
         What the ranking could reach of each holdout, and what a reader of the figures should know.
     out_dir, pictures
@@ -47,6 +56,7 @@ class RunSummary:
     stages: dict[str, str] = field(repr=False)  # the log has said it
     best: dict[str, list[dict[str, Any]]] = field(repr=False)
     hits: list[dict[str, Any]] = field(repr=False)
+    depths: list[dict[str, Any]] = field(repr=False)
     reach: dict[str, Reach]
     notes: tuple[str, ...]
     out_dir: Path
@@ -108,9 +118,10 @@ def run_run(
                 step.run()
         best = best_rows(read_artifact(chain.ranking, "ranking").table)
         validation = read_artifact(chain.validation, "validation")
+        depths = read_artifact(detail_paths(chain.validation)[0], "depths").table.to_pylist()
     facts = validation.metadata["extra"]
     reach = recorded_reach(facts, chain.space)
-    return RunSummary(reasons, best, validation.table.to_pylist(), reach, tuple(facts["notes"]), out_dir, chain.pictures)
+    return RunSummary(reasons, best, validation.table.to_pylist(), depths, reach, tuple(facts["notes"]), out_dir, chain.pictures)
 
 
 class _Chain:
@@ -122,8 +133,10 @@ class _Chain:
         self.known, self.encoded, self.model, self.plan, self.ranking, self.validation = (
             out_dir / f"{name}.parquet" for name in ("known", "encoded", "model", "plan", "ranking", "validation")
         )
-        self.pictures = picture_paths(self.validation)
+        with_ranks = settings.run.ranks and not (settings.rank.one_per_family or settings.rank.max_per_system)
+        self.pictures = (*picture_paths(self.validation), *(recall_paths(self.validation) if with_ranks else ()))
         self.holdouts = [out_dir / f"holdout-{i}.parquet" for i in range(1, len(settings.run.holdout) + 1)]
+        self._ranks_of = self.holdouts if with_ranks else []
         self._settings, self._classes, self._n_threads = settings, classes, n_threads
         self._common: dict[str, Any] = {"overwrite": True, "progress": progress}
         self.space: Space = load_space(settings)[0]
@@ -166,8 +179,18 @@ class _Chain:
             "rank",
             self.ranking,
             "ranking",
-            lambda: rank_provenance(self.model, self.plan, self.known, **shaped, classes=self._classes),
-            lambda: run_rank(self.model, self.plan, self.ranking, **chosen, known=self.known, n_threads=self._n_threads, **self._common),
+            lambda: rank_provenance(self.model, self.plan, self.known, **shaped, classes=self._classes, ranks_of=self._ranks_of),
+            lambda: run_rank(
+                self.model,
+                self.plan,
+                self.ranking,
+                **chosen,
+                known=self.known,
+                ranks_of=self._ranks_of,
+                n_threads=self._n_threads,
+                **self._common,
+            ),
+            rank_paths(self.ranking) if self._ranks_of else (),
         )
         yield Step(
             "validate",
@@ -175,7 +198,7 @@ class _Chain:
             "validation",
             lambda: validate_provenance(self.ranking, self.holdouts, self.known, **shaped, classes=self._classes),
             lambda: run_validate(self.ranking, self.holdouts, self.validation, **chosen, known=self.known, **self._common),
-            self.pictures,
+            (*detail_paths(self.validation), *self.pictures),
         )
 
     def _warm_start(self, train: Step) -> Path | None:

@@ -5,23 +5,31 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from crcrank.artifacts.schemas import SCHEMAS
-from crcrank.artifacts.store import Artifact, Provenance, hold_output, read_artifact, sha256_of_file, write_artifact
+from crcrank.artifacts.store import Artifact, Provenance, hold_output, read_artifact, sha256_of_file, sibling, write_artifact
 from crcrank.config import Settings
 from crcrank.errors import ArtifactError, InputDataError
+from crcrank.evaluation.calibration import STATEMENT, calibration_error, calibration_table
+from crcrank.evaluation.chance import depth_of
 from crcrank.evaluation.curves import discovery_curve
 from crcrank.evaluation.metrics import hit_table
 from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.report.discovery import DiscoveryCurve, draw_discovery
+from crcrank.report.recall import RecallCurve, draw_recall
 from crcrank.space.placement import Placer, count_reasons
 from crcrank.space.space import Space
 from crcrank.stages.common import chosen_classes, filters_in_words, load_space, read_compositions, replacing_all
+from crcrank.stages.compounds import CompoundTable, KnownCounts, Ranks, read_ranks
+from crcrank.stages.ranks import KNOWN, rank_paths
 
 _log = logging.getLogger(__name__)
 UNITED = "united"
+_N_WORST = 5
+_RECALLS = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,10 @@ class Holdout:
         Formulas by class that are in the space and not known.
     reasons
         Why the rest is out of reach, with counts.
+    pretty
+        All of the list as people write it, by formula.
+    outside
+        Why each formula is out of reach, known ones included.
     """
 
     name: str
@@ -67,6 +79,8 @@ class Holdout:
     n_known: int
     reachable: dict[str, frozenset[str]]
     reasons: dict[str, int]
+    pretty: dict[str, str] = field(default_factory=dict)
+    outside: dict[str, str] = field(default_factory=dict)
 
     def reach(self) -> Reach:
         """Return how much of the list a ranking can reach, and why not the rest."""
@@ -84,6 +98,12 @@ class ValidateSummary:
         Rows of the validation artifact.
     reach
         By holdout.
+    depths
+        Rows of the ``depths`` artifact, without ranks none.
+    worst
+        Of each holdout and class, the compounds that are ranked worst, as rows of ``compounds``.
+    calibration_error
+        Mean difference of probability and share found, by class and holdout, of models with probabilities.
     notes
         What a reader of the figures should know.
     out, pictures
@@ -92,6 +112,9 @@ class ValidateSummary:
 
     hits: list[dict[str, Any]] = field(repr=False)
     reach: dict[str, Reach]
+    depths: list[dict[str, Any]] = field(repr=False)
+    worst: list[dict[str, Any]] = field(repr=False)
+    calibration_error: dict[str, dict[str, float]]
     notes: tuple[str, ...]
     out: Path
     pictures: tuple[Path, ...]
@@ -104,12 +127,15 @@ def validate_provenance(
     *,
     settings: Settings,
     space: Space,
+    ranks: Path | None = None,
     classes: Sequence[str] | None = None,
     cutoffs: Sequence[int] | None = None,
 ) -> Provenance:
     """Return what shapes the rows of a validation."""
+    beside = rank_paths(ranking)[0]
+    ranks = ranks or (beside if beside.exists() else None)
     config = {"k": list(cutoffs or settings.validation.k), "classes": None if classes is None else list(classes)}
-    inputs = [ranking, *holdouts, settings.space.ions, *([known] if known else [])]
+    inputs = [ranking, *holdouts, settings.space.ions, *(path for path in (known, ranks) if path)]
     return Provenance(config=config, inputs=inputs, space_digest=space.digest)
 
 
@@ -120,12 +146,16 @@ def run_validate(
     *,
     settings: Settings,
     known: Path | None = None,
+    ranks: Path | None = None,
     classes: Sequence[str] | None = None,
     cutoffs: Sequence[int] | None = None,
     overwrite: bool = False,
     progress: ProgressSink | None = None,
 ) -> ValidateSummary:
     """Count the hits of a ranking in each holdout, and in all of them united; draw the discovery curves beside ``out``.
+
+    Where exact ranks are at hand, the recall goes to the end. Every compound of the holdouts is listed with its rank or the reason
+    why it has none, and probabilities are compared with the shares found.
 
     Hits and reachable compositions are formulas. ``n_unknown``, over which the base rate is taken, counts candidates: a formula
     has one for each of its ion assignments.
@@ -140,6 +170,8 @@ def run_validate(
         The ``validation`` artifact; its pictures have the same name with ``.png`` and ``.svg``.
     known
         The compositions that training saw; those recorded in the ranking if left out.
+    ranks
+        The ``ranks`` artifact of the ranking; that beside it, if there is one, if left out.
     classes
         Classes to measure; all of the ranking if left out.
     cutoffs
@@ -170,20 +202,45 @@ def run_validate(
         progress.advance()
         reached = [_holdout(name, item, placer, known_formulas) for name, item in zip(_names(lists), lists, strict=True)]
         progress.advance(len(lists))
-        measured = _Measured(chosen, _formulas_by_class(ranked), n_unknown, cutoffs or settings.validation.k)
-        rows, curves, notes = measured.all_rows([*reached, *([_united(reached, known_formulas)] if len(reached) > 1 else [])])
+        measured = _Measured(chosen, _rows_by_class(ranked), n_unknown, cutoffs or settings.validation.k, read_ranks(ranked, ranks))
+        holdouts_and_all = [*reached, *([_united(reached, known_formulas)] if len(reached) > 1 else [])]
+        rows, curves, notes = measured.all_rows(holdouts_and_all)
         if not rows and not curves:
             raise InputDataError(f"{', '.join(map(str, holdouts))}: no composition is inside the space and unknown to training")
-        notes = [*_ranking_notes(ranked, known), *notes]
+        depths, recalls, rank_notes = measured.to_the_end(holdouts_and_all)
+        calibration, errors = measured.calibration(holdouts_and_all)
+        compounds = measured.compounds(reached, {name: KnownCounts.of(placed) for name, placed in placed_known.items()})
+        notes = [*_ranking_notes(ranked, known), *notes, *rank_notes, *([STATEMENT] if errors else [])]
         reach = {item.name: item.reach() for item in reached}
-        provenance = validate_provenance(ranking, holdouts, known, settings=settings, space=space, classes=classes, cutoffs=cutoffs)
-        columns = {name: [row[name] for row in rows] for name in SCHEMAS["validation"].names}
-        pictures = picture_paths(out)
-        with replacing_all(out, *pictures) as (artifact_path, picture_path, _):
-            draw_discovery(curves, picture_path)
-            facts = {"reach": {name: asdict(item) for name, item in reach.items()}, "notes": notes}
-            write_artifact(artifact_path, "validation", columns, replace(provenance, extra=facts))
-    return ValidateSummary(rows, reach, tuple(notes), out, pictures)
+        shaped: dict[str, Any] = {"settings": settings, "space": space, "classes": classes, "cutoffs": cutoffs, "ranks": ranks}
+        provenance = validate_provenance(ranking, holdouts, known, **shaped)
+        pictures = (*picture_paths(out), *(recall_paths(out) if recalls else ()))
+        details = {"depths": depths, "compounds": compounds, "calibration": calibration}
+        for path in recall_paths(out):
+            path.unlink(missing_ok=True)
+        with replacing_all(out, *detail_paths(out), *pictures) as (artifact_path, *paths):
+            draw_discovery(curves, paths[len(details)])
+            if recalls:
+                draw_recall(recalls, paths[len(details) + 2])
+            for path, (kind, own) in zip(paths, details.items(), strict=False):
+                write_artifact(path, kind, _columns(kind, own), provenance)
+            facts = {"reach": {name: asdict(item) for name, item in reach.items()}, "notes": notes, "calibration_error": errors}
+            write_artifact(artifact_path, "validation", _columns("validation", rows), replace(provenance, extra=facts))
+    return ValidateSummary(rows, reach, depths, _worst(compounds), errors, tuple(notes), out, pictures)
+
+
+def _worst(compounds: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the last ranks of each holdout and class, the worst first."""
+    ranked: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in compounds:
+        if row.get("rank") is not None:
+            ranked.setdefault((row["holdout"], row["composition_class"]), []).append(row)
+    return [row for rows in ranked.values() for row in rows[: -_N_WORST - 1 : -1]]
+
+
+def _columns(kind: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return the columns of an artifact; what a row leaves out is empty."""
+    return {name: [row.get(name) for row in rows] for name in SCHEMAS[kind].names}
 
 
 def recorded_reach(facts: Mapping[str, Any], space: Space) -> dict[str, Reach]:
@@ -201,14 +258,78 @@ def picture_paths(out: Path) -> tuple[Path, Path]:
     return out.with_suffix(".png"), out.with_suffix(".svg")
 
 
+def recall_paths(out: Path) -> tuple[Path, Path]:
+    """Return where the pictures of the recall lie."""
+    return out.with_suffix(".recall.png"), out.with_suffix(".recall.svg")
+
+
+def detail_paths(out: Path) -> tuple[Path, Path, Path]:
+    """Return where depths, compounds and calibration lie."""
+    return sibling(out, "depths"), sibling(out, "compounds"), sibling(out, "calibration")
+
+
 @dataclass(frozen=True)
 class _Measured:
-    """A ranking to be measured."""
+    """A ranking to be measured; its rows by class, best first, and exact ranks, if there are any."""
 
     classes: Sequence[str]
-    formulas: dict[str, list[str]]
+    listed: dict[str, list[dict[str, Any]]]
     n_unknown: dict[str, int]
     cutoffs: Sequence[int]
+    ranks: Ranks | None
+
+    def to_the_end(self, holdouts: Sequence[Holdout]) -> tuple[list[dict[str, Any]], list[RecallCurve], list[str]]:
+        """Return how far one must read for each share, recall curves, and notes on what has no rank."""
+        rows: list[dict[str, Any]] = []
+        curves: list[RecallCurve] = []
+        notes: list[str] = []
+        if self.ranks is None:
+            return rows, curves, ["no exact ranks: rank with --ranks-of for the recall to the end"]
+        for name, holdout in product(self.classes, holdouts):
+            reachable, n_unknown = holdout.reachable[name], self.n_unknown[name]
+            if n_missing := self.ranks.missing(name, reachable):
+                notes.append(
+                    f"{name}: {n_missing:,} of {len(reachable):,} compounds of {holdout.name} have no rank in {self.ranks.path.name}"
+                )
+            ranks = self.ranks.of(name, reachable)
+            if not len(ranks):
+                continue
+            curves.append(RecallCurve(name, holdout.name, ranks, n_unknown))
+            described = {"composition_class": name, "holdout": holdout.name, "n_ranked": len(ranks), "n_unknown": n_unknown}
+            for recall in _RECALLS:
+                rank, low, high = depth_of(ranks, recall)
+                random = -(-recall * len(ranks) // 1) * (n_unknown + 1) / (len(ranks) + 1)
+                rows.append(described | {"recall": recall, "rank": rank, "rank_low": low, "rank_high": high, "rank_random": random})
+        return rows, curves, notes
+
+    def calibration(self, holdouts: Sequence[Holdout]) -> tuple[list[dict[str, Any]], dict[str, dict[str, float]]]:
+        """Return the rows of the calibration, and its error by class and holdout."""
+        rows: list[dict[str, Any]] = []
+        errors: dict[str, dict[str, float]] = {}
+        for name, holdout in product(self.classes, holdouts):
+            listed = self.listed.get(name, [])
+            if holdout.reachable[name] and listed and listed[0]["probability"] is not None:
+                is_found = [row["formula"] in holdout.reachable[name] for row in listed]
+                bins = calibration_table([row["probability"] for row in listed], is_found)
+                rows += [{"composition_class": name, "holdout": holdout.name} | asdict(item) for item in bins]
+                errors.setdefault(name, {})[holdout.name] = round(calibration_error(bins), 4)
+        return rows, errors
+
+    def compounds(self, holdouts: Sequence[Holdout], counts: Mapping[str, KnownCounts]) -> list[dict[str, Any]]:
+        """Return a row for each compound of each holdout."""
+        table = CompoundTable({name: {row["formula"]: row for row in rows} for name, rows in self.listed.items()}, self.ranks, counts)
+        rows = []
+        for item in holdouts:
+            inside = {name: item.reachable[name] for name in self.classes}
+            placed = frozenset().union(*inside.values())
+            others = {
+                formula: f"class not ranked ({name})"
+                for name, formulas in item.reachable.items()
+                if name not in inside
+                for formula in sorted(formulas - placed)
+            }
+            rows += table.rows(item.name, item.pretty, inside, item.outside | others)
+        return rows
 
     def all_rows(self, holdouts: Sequence[Holdout]) -> tuple[list[dict[str, Any]], list[DiscoveryCurve], list[str]]:
         """Return table rows, curves, and notes on what could not be measured."""
@@ -216,7 +337,7 @@ class _Measured:
         curves: list[DiscoveryCurve] = []
         notes: list[str] = []
         for name in self.classes:
-            formulas = self.formulas.get(name, [])
+            formulas = [row["formula"] for row in self.listed.get(name, [])]
             if beyond := [k for k in self.cutoffs if k > len(formulas)]:
                 notes.append(f"{name}: only {len(formulas):,} formulas are ranked, so k = {', '.join(map(str, beyond))} is left out")
             for holdout in holdouts:
@@ -273,7 +394,9 @@ def _holdout(name: str, artifact: Artifact, placer: Placer, known: frozenset[str
     compositions = read_compositions(table)
     placements, outside = placer.place([compositions[i] for i in new])
     reachable = {key: frozenset(formulas[new[i]] for i in item.composition.tolist()) for key, item in placements.items()}
-    return Holdout(name, frozenset(formulas), len(formulas) - len(new), reachable, count_reasons(outside))
+    why = {formula: KNOWN for formula in formulas if formula in known} | {formulas[new[i]]: reason for i, reason in outside.items()}
+    pretty = dict(zip(formulas, table["pretty_formula"].to_pylist(), strict=True))
+    return Holdout(name, frozenset(formulas), len(formulas) - len(new), reachable, count_reasons(outside), pretty, why)
 
 
 def _united(holdouts: Sequence[Holdout], known: frozenset[str]) -> Holdout:
@@ -283,12 +406,11 @@ def _united(holdouts: Sequence[Holdout], known: frozenset[str]) -> Holdout:
     return Holdout(UNITED, formulas, len(formulas & known), reachable, {})
 
 
-def _formulas_by_class(ranking: Artifact) -> dict[str, list[str]]:
-    formulas: dict[str, list[str]] = {}
-    table = ranking.table.sort_by([("composition_class", "ascending"), ("rank", "ascending")])
-    for name, formula in zip(table["composition_class"].to_pylist(), table["formula"].to_pylist(), strict=True):
-        formulas.setdefault(name, []).append(formula)
-    return formulas
+def _rows_by_class(ranking: Artifact) -> dict[str, list[dict[str, Any]]]:
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for row in ranking.table.sort_by([("composition_class", "ascending"), ("rank", "ascending")]).to_pylist():
+        rows.setdefault(row["composition_class"], []).append(row)
+    return rows
 
 
 def _ranking_notes(ranking: Artifact, known: Path | None) -> list[str]:
