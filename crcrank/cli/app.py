@@ -458,6 +458,26 @@ def _run(
     show_results(common, summary)
 
 
+@_command("report")
+def _report(
+    common: Common,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")],
+    out: Out = Path("report.html"),
+    study: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Study of the same space, from study, whose models are drawn beside the run.")
+    ] = None,
+) -> None:
+    """Show a run as one page.
+
+    Curves, tables, recommendations to sort and filter; it opens in any browser and needs no network.
+
+    Example: crcrank report results -o report.html
+    """
+    from crcrank.cli.reporting import show_report
+
+    show_report(common, folder, out, study)
+
+
 @_command("study")
 def _study(
     common: Common,

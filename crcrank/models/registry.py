@@ -86,3 +86,16 @@ def _arrays(table: pa.Table) -> Arrays:
         if not np.isfinite(values).all():
             raise ArtifactError(f"model: parameter {name!r} holds numbers that are not finite (NaN or infinite); train it again")
     return arrays
+
+
+def ion_vectors(table: pa.Table) -> np.ndarray | None:
+    """Return what a stored model has learned of each ion, float64 (n, n_numbers), n all ions of the space or its cations.
+
+    Machines and networks share a vector per ion among their classes; a tensor has one per cation and class. The vectors of several
+    members or classes stand side by side. Models without such vectors have None.
+    """
+    names = table["name"].to_pylist()
+    shared = [i for i, name in enumerate(names) if name.endswith(("factor.ion", "latent.ion")) and not name.startswith(_STATE)]
+    rows = shared or [i for i, name in enumerate(names) if name.startswith("cation.") and len(table["shape"][i]) == 2]
+    vectors = [np.array(table["values"][i].values, np.float64).reshape(table["shape"][i].as_py()) for i in rows]
+    return np.hstack(vectors) if vectors else None

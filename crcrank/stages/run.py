@@ -20,6 +20,7 @@ from crcrank.stages.enumerate import enumerate_provenance, run_enumerate
 from crcrank.stages.ingest import live_sources, run_ingest
 from crcrank.stages.rank import best_rows, rank_provenance, run_rank
 from crcrank.stages.ranks import rank_paths
+from crcrank.stages.report import run_report
 from crcrank.stages.train import run_train, train_provenance
 from crcrank.stages.validate import (
     Reach,
@@ -49,7 +50,7 @@ class RunSummary:
         Rows of the validation, and of how far one must read.
     reach, notes
         What the ranking could reach of each holdout, and what a reader of the figures should know.
-    out_dir, pictures
+    out_dir, pictures, report
         Where everything lies.
     """
 
@@ -61,6 +62,7 @@ class RunSummary:
     notes: tuple[str, ...]
     out_dir: Path
     pictures: tuple[Path, ...]
+    report: Path
 
 
 @dataclass(frozen=True)
@@ -119,9 +121,11 @@ def run_run(
         best = best_rows(read_artifact(chain.ranking, "ranking").table)
         validation = read_artifact(chain.validation, "validation")
         depths = read_artifact(detail_paths(chain.validation)[0], "depths").table.to_pylist()
+        report = run_report(out_dir, out_dir / "report.html", overwrite=True).out
     facts = validation.metadata["extra"]
     reach = recorded_reach(facts, chain.space)
-    return RunSummary(reasons, best, validation.table.to_pylist(), depths, reach, tuple(facts["notes"]), out_dir, chain.pictures)
+    hits, notes = validation.table.to_pylist(), tuple(facts["notes"])
+    return RunSummary(reasons, best, hits, depths, reach, notes, out_dir, chain.pictures, report)
 
 
 class _Chain:

@@ -200,7 +200,7 @@ def run_validate(
         placed_known = placer.places(read_compositions(known_table) if known_table else [], chosen)
         n_unknown = {name: space.classes[name].n_candidates - len(placed_known[name]) for name in chosen}
         progress.advance()
-        reached = [_holdout(name, item, placer, known_formulas) for name, item in zip(_names(lists), lists, strict=True)]
+        reached = [_holdout(name, item, placer, known_formulas) for name, item in zip(names_of_lists(lists), lists, strict=True)]
         progress.advance(len(lists))
         measured = _Measured(chosen, _rows_by_class(ranked), n_unknown, cutoffs or settings.validation.k, read_ranks(ranked, ranks))
         holdouts_and_all = [*reached, *([_united(reached, known_formulas)] if len(reached) > 1 else [])]
@@ -375,7 +375,7 @@ def _recorded_known(ranking: Artifact) -> Path | None:
     return path
 
 
-def _names(holdouts: Sequence[Artifact]) -> list[str]:
+def names_of_lists(holdouts: Sequence[Artifact]) -> list[str]:
     """Return a name for each list: the source it was read from, else its file; made different from each other."""
     names: list[str] = []
     for artifact in holdouts:
