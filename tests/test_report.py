@@ -181,6 +181,22 @@ def test_the_flow_adds_up(done, page):
     assert "no anion (intermetallic)" in text
 
 
+def test_the_histogram_counts_the_whole_space(done, page):
+    found = page.data["histograms"]["ternary"]
+    bins = rows(done / "ranking.histogram.parquet", "histogram")
+    assert found["low"][1:] == found["high"][:-1]
+    assert (found["low"][0], found["high"][-1]) == (bins[0]["low"], bins[-1]["high"])
+    for low, high, *counts in zip(*found.values(), strict=True):
+        inside = [row for row in bins if low <= row["low"] and row["high"] <= high]
+        assert counts == [sum(row[key] for row in inside) for key in ("n_candidates", "n_known", "n_asked")]
+    assert sum(found["n_candidates"]) == page.data["classes"][0]["n_candidates"]
+
+
+def test_a_histogram_of_another_ranking_is_not_shown(copied, tmp_path):
+    _write_metadata(copied / "ranking.histogram.parquet", lambda metadata: metadata.update(inputs=[]))
+    assert run_report(copied, tmp_path / "r.html").left_out == ("This run has not counted the scores of the whole space.",)
+
+
 def test_the_same_run_gives_the_same_page(done, tmp_path):
     summary = run_report(done, tmp_path / "again.html")
     assert summary.out.read_bytes() == (done / "report.html").read_bytes()

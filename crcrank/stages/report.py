@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ _MADE_FROM = {"encoded": ("known",), "model": ("encoded",), "ranking": ("model",
 _AS_RANKED = (
     "substitution", "n_one_ion_away", "n_known_in_system", "mixture", "family", "radioactive", "unusual_ions", "scarce", "toxic",
 )  # fmt: skip
-_N_CURVE_POINTS = 160
+_N_CURVE_POINTS, _N_BINS = 160, 60
 
 
 @dataclass(frozen=True)
@@ -248,9 +248,8 @@ class _Run:
         found = read_artifact(path, "histogram")
         if sha256_of_file(self.ranking.path) not in {item["sha256"] for item in found.metadata["inputs"]}:
             return {}
-        keys = [item.name for item in fields(Histogram)]
         tables = {name: found.table.filter(pc.equal(found.table["composition_class"], name)) for name in self.classes}
-        return {name: Histogram(*(table[key].to_pylist() for key in keys)) for name, table in tables.items() if table.num_rows}
+        return {name: _histogram(table) for name, table in tables.items() if table.num_rows}
 
     def _by_class(self, counts: Mapping[str, int]) -> list[tuple[str, int]]:
         """Return counts in the order of the classes, those that are not shown first."""
@@ -333,6 +332,14 @@ def _curve(row: Mapping[str, Any], hits: np.ndarray, cutoffs: Sequence[int]) -> 
     low, high = (np.array(ends) * k for ends in zip(*intervals, strict=True))
     facts = (row["n_reachable"], row["base_rate"])
     return Curve(row["composition_class"], row["holdout"], k.tolist(), chosen, low.round(3).tolist(), high.round(3).tolist(), *facts)
+
+
+def _histogram(table: pa.Table) -> Histogram:
+    """Return scores in bins wide enough to be seen; ``table`` has finer ones, in order."""
+    first = np.arange(0, table.num_rows, max(1, -(-table.num_rows // _N_BINS)))
+    edges = [*table["low"].to_numpy()[first].tolist(), table["high"][-1].as_py()]
+    sums = (np.add.reduceat(table[key].to_numpy(), first).tolist() for key in ("n_candidates", "n_known", "n_asked"))
+    return Histogram(edges[:-1], edges[1:], *sums)
 
 
 def _rounded(column: pa.ChunkedArray) -> list[float | None]:
