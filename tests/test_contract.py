@@ -14,6 +14,7 @@ from crcrank.errors import ArtifactError, ConfigError
 from crcrank.models.contract import TrainingData
 from crcrank.models.registry import RECOMMENDERS, load_model, model_columns
 from crcrank.models.staged import Stages
+from crcrank.models.terms import total
 from crcrank.progress import SilentProgress
 from crcrank.ranking.filters import ElementFilter, search_filter
 from crcrank.space.space import Candidates
@@ -195,3 +196,15 @@ def test_planted_structure_is_recovered(kind):
         above = (np.searchsorted(others, scores[real], "left") + np.searchsorted(others, scores[real], "right")) / 2 / len(others)
         shares.append(above)
     assert np.concatenate(shares).mean() > RECOVERS[kind], [above.mean() for above in shares]
+
+
+@every_model
+def test_terms_add_up_to_the_score(kind):
+    for name in world()[1]:
+        for model in (fitted(kind), *getattr(fitted(kind), "first_stage", ())):
+            chosen = sample(name, 25).joined(world()[1][name].take(np.arange(5)))
+            for row, score in enumerate(model.scores(name, chosen)):
+                terms = model.terms(name, chosen.take(np.array([row])))
+                assert total(terms) == pytest.approx(score, abs=1e-9)
+                assert len(terms) == len({term[:2] for term in terms})
+                assert all(term.group and term.what for term in terms)

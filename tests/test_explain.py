@@ -1,101 +1,122 @@
-"""What ``ingest --explain`` says of a formula, in a space small enough to know."""
+"""``crcrank explain``: the score as a sum, what is known around a formula, and what is wrong with one that has none."""
 
 import json
 import re
 
+import numpy as np
 import pytest
 import tiny
 
+from crcrank.artifacts.store import read_artifact
 from crcrank.cli.main import main
 from crcrank.config import load_config
+from crcrank.models.registry import load_model
+from crcrank.stages.common import candidate_columns, load_space
 from crcrank.stages.explain import run_explain
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("explain")
-    (folder / "ions.csv").write_text(tiny.IONS)
-    path = folder / "tiny.toml"
-    path.write_text(tiny.CONFIG)
-    return path
+    return tiny.make_world(tmp_path_factory.mktemp("explain"))
 
 
 @pytest.fixture
-def settings(config):
-    return load_config(config)
+def run(config):
+    return config.parent / "run"
 
 
-def test_a_formula_with_two_places(settings):
-    found = run_explain("Fe Ti O3", settings=settings)
-    assert (found.formula, found.chemical_system, found.rules, found.ingest, found.space) == ("FeO3Ti", "Fe-O-Ti", (), "kept", "inside")
-    placed = [item for item in found.assignments if item.candidate_id is not None]
-    assert [(item.ions, item.stoichiometry, item.composition_class) for item in placed] == [
-        ("Fe2+ Ti4+ 3O2-", "1(2+) 1(4+) 3(2-)", "ternary"),
-        ("Fe3+ Ti3+ 3O2-", "1(3+) 1(3+) 3(2-)", "ternary"),
-    ]
-    assert found.assignments[0].weight > placed[1].weight > 0
-    assert sum(item.weight for item in found.assignments) == pytest.approx(1)
+@pytest.fixture
+def listed(run):
+    return read_artifact(run / "ranking.parquet", "ranking").table.to_pylist()
+
+
+def explained(config, run, *texts):
+    paths = {"known": run / "known.parquet", "ranking": run / "ranking.parquet"}
+    return run_explain(texts, run / "model.parquet", settings=load_config(config), **paths).formulas
+
+
+def _scores(config, run):
+    """Return the best score of every ternary formula, and its elements."""
+    space, _ = load_space(load_config(config))
+    artifact = read_artifact(run / "model.parquet", "model")
+    item = space.classes["ternary"]
+    candidates = space.decode("ternary", np.arange(item.first_id, item.first_id + item.n_candidates))
+    columns = candidate_columns(space, "ternary", candidates)
+    scores = load_model(artifact.table, artifact.metadata, space).scores("ternary", candidates)
+    found = {}
+    for formula, elements, score in zip(columns["formula"], columns["elements"], scores.tolist(), strict=True):
+        found[formula] = (max(score, found.get(formula, (score,))[0]), "-".join(elements))
+    return found
+
+
+def test_what_a_ranking_lists_is_explained_as_it_says(config, run, listed):
+    scores = _scores(config, run)
+    known = {row["formula"] for row in read_artifact(run / "known.parquet", "known").table.to_pylist()}
+    for row, item in zip(listed, explained(config, run, *(row["pretty_formula"] for row in listed)), strict=True):
+        assert (item.formula, item.rank, item.candidate_id, item.is_known) == (row["formula"], row["rank"], row["candidate_id"], False)
+        assert item.score == pytest.approx(row["score"], abs=1e-9)
+        assert item.probability == pytest.approx(row["probability"])
+        assert sum(term.value for term in item.parts[0].terms) == pytest.approx(item.score, abs=1e-6)
+        assert item.n_one_ion_away == row["n_one_ion_away"]
+        assert len(item.known_in_system) == row["n_known_in_system"]
+        assert item.mixture == row["mixture"]
+        if row["nearest_known"]:
+            assert item.nearest_known[0][1] == row["substitution"]
+        system = [(f, s) for f, (s, place) in scores.items() if place == row["chemical_system"] and f not in known and f != row["formula"]]
+        expected = sorted((score for _, score in system), reverse=True)[:10]
+        np.testing.assert_allclose([score for _, score in item.alternatives], expected)
+        assert all(score <= item.score for _, score in item.other_assignments)
+
+
+def test_a_known_formula_is_explained_too(config, run):
+    known = read_artifact(run / "encoded.parquet", "encoded").table.to_pylist()
+    text = next(row["formula"] for row in known if row["composition_class"] == "ternary")
+    (item,) = explained(config, run, text)
+    assert (item.is_known, item.rank) == (True, None)
+    assert item.known_in_system
+
+
+def test_without_lists_the_terms_are_told_nevertheless(config, run, listed):
+    (item,) = run_explain([listed[0]["formula"]], run / "model.parquet", settings=load_config(config)).formulas
+    assert (item.is_known, item.rank, item.nearest_known, item.known_in_system, item.n_one_ion_away) == (None, None, (), (), None)
+    assert item.parts[0].terms
+
+
+def test_it_is_printed_and_written_as_json(config, run, listed, capsys):
+    formula = next(row["pretty_formula"] for row in listed if row["nearest_known"])
+    arguments = ["explain", formula, "--model", str(run / "model.parquet"), "--config", str(config), "--known", str(run / "known.parquet")]
+    assert main([*arguments, "--ranking", str(run / "ranking.parquet")]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"{formula}  (ternary, ")
+    for text in ("The score as a sum", "rank: ", "bias", "smaller (--all-terms)", "known compounds one ion away", "best others there: "):
+        assert text in printed
+    assert main([*arguments, "--all-terms"]) == 0
+    printed = capsys.readouterr().out
+    values = [float(value) for value in re.findall(r"([+-]\d+\.\d{4}) │$", printed, flags=re.MULTILINE)]
+    assert sum(values[:-1]) == pytest.approx(values[-1], abs=1e-4 * len(values))
+    assert main([*arguments, "--json"]) == 0
+    (item,) = json.loads(capsys.readouterr().out)["formulas"]
+    assert set(item["parts"][0]["terms"][0]) == {"group", "what", "value"}
+    assert sum(term["value"] for term in item["parts"][0]["terms"]) == pytest.approx(item["score"], abs=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("text", "formula", "rules", "ingest", "space"),
+    ("text", "message"),
     [
-        ("Fe3O4", "Fe3O4", (), "kept", "outside: mixed valence: Fe2+ Fe3+"),
-        ("FeOCl", "ClFeO", (), "kept", "outside: two anions: Cl1- O2-"),
-        ("NaOD", "HNaO", ("deuterium",), "kept", "outside: hydroxide, hydrate or acid (H1+)"),
-        ("FeTi", "FeTi", ("alloy",), "kept", "outside: no anion (intermetallic)"),
-        ("Fe0.5O", None, ("disorder",), "left out: fractional amounts (disorder)", None),
-        ("Xx", None, (), "left out: unknown element 'Xx'", None),
+        ("Xx2O3", "Xx2O3: unknown element 'Xx'; wanted a formula such as BaTiO3"),
+        ("BaTiO", "BaTiO: outside the space: .*; crcrank ingest --explain BaOTi says more"),
+        ("LaAlO3", "LaAlO3: outside the space: element not in the ion table"),
+        ("Na2O", "Na2O: class 'binary' was never learned by the model, which knows ternary; train with --class binary"),
+        ("Ba(Ti", r"Ba\(Ti: .*; wanted a formula such as BaTiO3"),
     ],
 )
-def test_what_has_no_place(settings, text, formula, rules, ingest, space):
-    found = run_explain(text, settings=settings)
-    assert (found.formula, found.rules, found.ingest, found.space) == (formula, rules, ingest, space)
-    assert all(item.candidate_id is None and item.why_not for item in found.assignments)
+def test_what_cannot_be_explained_is_said_in_one_line(config, run, capsys, text, message):
+    assert main(["explain", text, "--model", str(run / "model.parquet"), "--config", str(config)]) == 2
+    error = capsys.readouterr().err
+    assert re.search(message, error)
+    assert error.count("\n") == 1
 
 
-def test_what_the_rules_leave_out_is_placed_nevertheless(settings):
-    strict = settings.ingest.rules.model_copy(update={"expand_parts": False})
-    strict = settings.model_copy(update={"ingest": settings.ingest.model_copy(update={"rules": strict})})
-    found = run_explain("Na2O·TiO2", settings=strict)
-    assert found.ingest == "left out: parts joined by a dot (a hydrate or an adduct)"
-    assert (found.formula, found.space) == ("Na2O3Ti", "inside")
-
-
-def test_a_widened_class_holds_mixed_valence(config, tmp_path):
-    text = config.read_text().replace("n_cations = 2\nmax_coefficient = 4\n", "n_cations = 2\nmax_coefficient = 4\nmixed_valence = true\n")
-    (tmp_path / "ions.csv").write_text(tiny.IONS)
-    (tmp_path / "mixed.toml").write_text(text)
-    found = run_explain("Fe3O4", settings=load_config(tmp_path / "mixed.toml"))
-    assert found.space == "inside"
-    assert [(item.ions, item.composition_class) for item in found.assignments] == [("Fe2+ 2Fe3+ 4O2-", "ternary")]
-
-
-def test_a_class_of_two_anions_may_hold_what_no_class_of_one_does(tmp_path):
-    (tmp_path / "two.toml").write_text("[space.classes.two]\nn_cations = 2\nn_anions = 2\nmax_coefficient = 8\n")
-    settings = load_config(tmp_path / "two.toml")
-    found = run_explain("Bi4TaO8Cl", settings=settings)
-    assert found.space == "inside"
-    assert (found.assignments[0].ions, found.assignments[0].composition_class) == ("4Bi3+ Ta5+ Cl1- 8O2-", "two")
-    assert any("no place: no class of this space holds these ions" in str(item) for item in found.assignments)
-    assert run_explain("BaTiO3", settings=settings).space == "outside: no class of this space holds 3 elements"
-
-
-def test_a_list_of_ones_own_ions_widens_the_space(config, tmp_path):
-    (tmp_path / "ions.csv").write_text(tiny.IONS + "H1+,H,1,cation,34232\n")
-    (tmp_path / "own.toml").write_text(config.read_text())
-    found = run_explain("NaOH", settings=load_config(tmp_path / "own.toml"))
-    assert (found.space, found.assignments[0].ions) == ("inside", "H1+ Na1+ O2-")
-
-
-def test_the_command_prints_it_for_people_and_programs(config, capfd):
-    assert main(["ingest", "--explain", "BaTiO3", "--config", str(config)]) == 0
-    line = r"  1\.000  Ba2\+ Ti4\+ 3O2-  \[1\(2\+\) 1\(4\+\) 3\(2-\)\]  ternary, candidate_id \d+"
-    assert any(re.fullmatch(line, printed) for printed in capfd.readouterr().out.splitlines())
-    assert main(["ingest", "--explain", "BaTiO3", "--config", str(config), "--json"]) == 0
-    assert json.loads(capfd.readouterr().out)["assignments"][0]["ions"] == "Ba2+ Ti4+ 3O2-"
-
-
-def test_ingest_of_nothing_is_wrong_usage(capfd):
-    assert main(["ingest"]) == 2
-    assert "SOURCE: names no file; wanted a list of formulas, - for stdin, or --explain FORMULA" in capfd.readouterr().err
+def test_a_model_of_another_space_is_refused(run, capsys):
+    assert main(["explain", "BaTiO3", "--model", str(run / "model.parquet")]) == 4
+    assert "space" in capsys.readouterr().err

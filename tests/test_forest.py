@@ -59,7 +59,7 @@ def test_scores_are_the_log_odds_as_rates():
     rows = descriptors(model.properties, *data.space.composition_arrays("first", candidates))
     odds = np.exp(model.trees["first"].sums(rows) + model.offsets["first"])
     np.testing.assert_allclose(-np.expm1(-np.exp(model.scores("first", candidates))), odds / (1 + odds), rtol=1e-6)
-    far = Forest(data.space, model.properties, model.trees, {"first": -200.0})
+    far = Forest(data.space, model.properties, model.property_names, model.trees, {"first": -200.0})
     np.testing.assert_allclose(far.scores("first", candidates), model.trees["first"].sums(rows) - 200, rtol=1e-12)
 
 

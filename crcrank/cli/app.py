@@ -304,6 +304,27 @@ def _rank(
     print_ranking(common, summary, out, format)
 
 
+@_command("explain")
+def _explain(
+    common: Common,
+    formulas: Annotated[list[str], typer.Argument(metavar="FORMULA", help="Formulas, known or not, such as BaTiO3.")],
+    model: Annotated[Path, typer.Option(metavar="FILE", help="Model, from train.")],
+    known: Annotated[Path | None, typer.Option(metavar="FILE", help="Known compositions, from ingest.")] = None,
+    ranking: Annotated[Path | None, typer.Option(metavar="FILE", help="Ranking, from rank, for the ranks.")] = None,
+    all_terms: Annotated[bool, typer.Option("--all-terms", help="Print every term; the largest if left out.")] = False,
+) -> None:
+    """Say why a formula scores what it does.
+
+    The terms that add up to its score, its rank, the nearest known compounds, and what else its chemical system offers.
+
+    Example: crcrank explain BaTiO3 --model model.parquet --known known.parquet --ranking ranking.parquet
+    """
+    from crcrank.cli.explaining import show_explanations
+    from crcrank.stages.explain import run_explain
+
+    show_explanations(common, run_explain(formulas, model, settings=common.settings(), known=known, ranking=ranking), all_terms=all_terms)
+
+
 @_command("validate")
 def _validate(
     common: Common,

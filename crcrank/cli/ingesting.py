@@ -23,9 +23,9 @@ def show_ingest(common: Common, summary: IngestSummary) -> None:
 
 def show_explanation(common: Common, text: str) -> None:
     """Print what becomes of one formula."""
-    from crcrank.stages.explain import run_explain
+    from crcrank.stages.explain_reading import run_explain_reading
 
-    common.show(run_explain(text, settings=common.settings()))
+    common.show(run_explain_reading(text, settings=common.settings()))
 
 
 def check_sources(sources: list[str] | None) -> list[str]:

@@ -44,13 +44,13 @@ def show_rules(rows: Sequence[Any], stream: TextIO) -> None:
     table.add_column("outcome")
     for row in rows:
         table.add_row(row.rule, row.setting, f"{row.n_lines:,}", row.outcome, style="" if row.n_lines else "dim")
-    _print(stream, table)
+    print_table(stream, table)
 
 
 def show_best(best: Mapping[str, Sequence[Mapping[str, Any]]], stream: TextIO) -> None:
     """Print the best formulas of each class, side by side where there is room."""
     if best:
-        _print(stream, Columns([_best_table(name, rows) for name, rows in best.items()], padding=(0, 2)))
+        print_table(stream, Columns([_best_table(name, rows) for name, rows in best.items()], padding=(0, 2)))
 
 
 def show_searches(searches: Mapping[str, Any], stream: TextIO) -> None:
@@ -62,7 +62,7 @@ def show_searches(searches: Mapping[str, Any], stream: TextIO) -> None:
     for name, item in searches.items():
         counts = (item.n_listed, item.n_candidates, item.n_known, item.n_scored)
         table.add_row(name, *(f"{n:,}" for n in counts), f"{item.seconds:.1f}", f"{item.candidates_per_second:,}")
-    _print(stream, table)
+    print_table(stream, table)
 
 
 def show_ranks(ranks: Sequence[Mapping[str, Any]], stream: TextIO) -> None:
@@ -78,7 +78,7 @@ def show_ranks(ranks: Sequence[Mapping[str, Any]], stream: TextIO) -> None:
         if n > _N_RANKS:
             table.add_row(name or "", "", f"and {n - _N_RANKS:,} more")
         table.add_section()
-    _print(stream, table)
+    print_table(stream, table)
 
 
 def _rank_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ def show_hits(hits: Sequence[Mapping[str, Any]], stream: TextIO) -> None:
         if before and (before["composition_class"], before["holdout"]) != (row["composition_class"], row["holdout"]):
             table.add_section()
         table.add_row(*_hit_cells(row))
-    _print(stream, table)
+    print_table(stream, table)
 
 
 def show_depths(depths: Sequence[Mapping[str, Any]], stream: TextIO) -> None:
@@ -141,7 +141,7 @@ def show_comparison(results: Sequence[Mapping[str, Any]], stream: TextIO) -> Non
         if before and before != place:
             table.add_section()
         table.add_row(*_comparison_cells(row))
-    _print(stream, table)
+    print_table(stream, table)
 
 
 def show_settings(settings: Mapping[str, Mapping[str, Any]], stream: TextIO) -> None:
@@ -269,6 +269,8 @@ def _plain(value: Any) -> Any:
     """Return a value as JSON can hold it."""
     if is_dataclass(value) and not isinstance(value, type):
         return _plain(asdict(value))
+    if hasattr(value, "_asdict"):  # a named tuple
+        return _plain(value._asdict())
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -276,7 +278,7 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _print(stream: TextIO, content: RenderableType) -> None:
+def print_table(stream: TextIO, content: RenderableType) -> None:
     """Print tables at the terminal's width; files and pipes get a fixed one."""
     width = shutil.get_terminal_size((_WIDTH_WITHOUT_TERMINAL, 0)).columns if stream.isatty() else _WIDTH_WITHOUT_TERMINAL
     drawn = StringIO()  # Rich would end the process itself where a pipe is closed

@@ -11,6 +11,7 @@ import numpy as np
 from crcrank.config import RandomSettings
 from crcrank.errors import ArtifactError
 from crcrank.models.contract import Arrays, Fitted, TrainingData, parameter
+from crcrank.models.terms import Term
 from crcrank.progress import ProgressSink
 from crcrank.space.shuffled import N_ROUNDS, ShuffledScores
 from crcrank.space.space import Candidates, Space
@@ -51,6 +52,10 @@ class Chance:
     def scores(self, name: str, candidates: Candidates) -> np.ndarray:
         """Return the scores of candidates of class ``name``, all different, uniform in (0, 1), float64 (n,)."""
         return self.program(name).scores_of(self.space, name, candidates)
+
+    def terms(self, name: str, candidates: Candidates) -> list[Term]:
+        """Return the score of a single candidate as it is: nothing is known of it."""
+        return [Term("chance", "the place in a random order", float(self.scores(name, candidates)[0]))]
 
     def arrays(self) -> Arrays:
         """Return all its numbers by name."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from crcrank.chem.elements import ElementTable
 from crcrank.errors import ArtifactError
+from crcrank.models.terms import Term
 from crcrank.progress import ProgressSink
 from crcrank.space.programs import RankingProgram
 from crcrank.space.space import Candidates, Space
@@ -36,6 +37,9 @@ class Recommender(Protocol):
 
     def program(self, name: str) -> RankingProgram:
         """Return what ranks all candidates of class ``name`` by the same scores."""
+
+    def terms(self, name: str, candidates: Candidates) -> list[Term]:
+        """Return what adds up to the score of a single candidate of class ``name``; one term where the model is no sum."""
 
     def arrays(self) -> Arrays:
         """Return all its numbers by name, float64."""

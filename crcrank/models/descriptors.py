@@ -6,6 +6,7 @@ Seko, Hayashi, Tanaka, J. Chem. Phys. 148, 241719 (2018), doi:10.1063/1.5016210,
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -26,6 +27,12 @@ def varying_properties(table: ElementTable, symbols: Sequence[str], leave_out: C
 def n_descriptors(n_properties: int) -> int:
     """Return how many descriptors there are: a mean and a standard deviation of each property, and a covariance of each two."""
     return n_properties * (n_properties + 3) // 2
+
+
+def descriptor_names(properties: Sequence[str]) -> list[str]:
+    """Return what each of :func:`descriptors` is, given the names of the properties."""
+    pairs = [f"covariance of {a} and {b}" for a, b in combinations(properties, 2)]
+    return [*(f"mean of {name}" for name in properties), *(f"deviation of {name}" for name in properties), *pairs]
 
 
 def descriptors(properties: np.ndarray, elements: np.ndarray, amounts: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ import numpy as np
 from crcrank.errors import ModelFitError
 from crcrank.kernels.pairwise import PairwiseProgram, fill_scores
 from crcrank.models.contract import Arrays, parameter
+from crcrank.models.terms import Anatomy, Term, anatomy, mean_terms
 from crcrank.space.space import Candidates, Space
 
 FEATURE_GROUPS = ("ion", "stoichiometry", "cation_anion", "ion_coefficient", "cation_cation_anion", "prior")
@@ -302,6 +304,11 @@ class FittedFM:
         fill_scores(self.program(name), self.machine.space.block_arrays(name), candidates.blocks, candidates.cations, scores)
         return scores
 
+    def terms(self, name: str, candidates: Candidates) -> list[Term]:
+        """Return the terms of eq. 1 for a single candidate, put together by the ions that they belong to."""
+        parts = anatomy(self.machine.space, name, candidates)
+        return mean_terms([_terms(self.machine, parameters, name, parts) for parameters in self.members])
+
     def transferred(self, classes: Sequence[str]) -> FittedFM:
         """Return the model with more classes, which it never saw: their bias and their stoichiometries count nothing.
 
@@ -345,6 +352,51 @@ class FittedFM:
 
 def _member(arrays: Arrays, machine: FactorizationMachine, i: int) -> Parameters:
     return {name: parameter(arrays, f"{i}.{name}", shape) for name, shape in machine.shapes().items()}
+
+
+def _terms(machine: FactorizationMachine, parameters: Parameters, name: str, parts: Anatomy) -> list[Term]:
+    """Return the terms by one set of parameters: of each ion and pair of ions, with the stoichiometry, with the prior."""
+    groups, own, n = _Parts(machine, parameters), (parts.ions, parts.coefficients - 1), parts.n_cations
+    ion, coefficient = groups.ion[parts.ions], groups.coefficient[own]
+    grid = np.ix_(parts.ions[:n], parts.ions[n:] - groups.n_cations)
+    pair, pair_weight, third = groups.pair[grid], groups.pair_weight[grid], groups.third_row[parts.anion_set, parts.ions[:n]]
+    vectors = ion + coefficient
+    vectors[:n] += pair.sum(axis=1)
+    weight = groups.ion_weight[parts.ions] + groups.coefficient_weight[own] + _product(ion, coefficient)
+    weight[:n] += (_square(pair.sum(axis=1)) - _square(pair).sum(axis=1)) / 2
+    n_stoichiometries = len(machine.space.classes[name].stoichiometries.keys)
+    stoichiometry_weight = parameters.get(f"weight.stoichiometry.{name}", np.zeros(n_stoichiometries))[parts.stoichiometry]
+    stoichiometry = parameters.get(f"factor.stoichiometry.{name}", np.zeros((n_stoichiometries, machine.n_factors)))[parts.stoichiometry]
+    prior, prior_alone = _prior(groups, parts)
+    terms = [Term("bias", name, float(parameters[f"bias.{name}"])), Term("stoichiometry", parts.stoichiometry_text, stoichiometry_weight)]
+    terms += [Term("ion", label, value) for label, value in zip(parts.labels, weight, strict=True)]
+    for a, b in combinations(range(len(parts.ions)), 2):
+        value = vectors[a] @ vectors[b]
+        if a < n <= b:  # the pair's own feature, and its products with the features of its cation
+            value += pair_weight[a, b - n] + pair[a, b - n] @ (ion[a] + coefficient[a])
+        terms.append(Term("pair", f"{parts.labels[a]} {parts.labels[b]}", value))
+    for a, b in combinations(range(n), 2) if third.size else ():
+        terms.append(Term("two cations with the anion", f"{parts.labels[a]} {parts.labels[b]}", third[a] @ third[b]))
+    terms += [Term("ion in this stoichiometry", label, vector @ stoichiometry) for label, vector in zip(parts.labels, vectors, strict=True)]
+    terms.append(Term("prior", "means, variances and covariances alone", prior_alone))
+    terms.append(Term("prior", "with the stoichiometry", prior @ stoichiometry))
+    terms += [Term("prior", f"with {label}", vector @ prior) for label, vector in zip(parts.labels, vectors, strict=True)]
+    return [term._replace(value=float(term.value)) for term in terms]
+
+
+def _prior(groups: _Parts, parts: Anatomy) -> tuple[np.ndarray, float]:
+    """Return the vector of means and second moments, float64 (n_factors,), and the prior's own terms."""
+    fractions = parts.coefficients / parts.coefficients.sum()
+    means, moments = fractions @ groups.components[parts.ions], fractions @ groups.moments[parts.ions]
+    p, q = np.triu_indices(groups.n_components)
+    linear = np.concatenate([moments[: groups.n_components], moments[groups.n_components :] - means[p] * means[q]])
+    prior = moments @ groups.prior
+    own = (prior @ prior - (moments**2) @ _square(groups.prior)) / 2
+    return prior, float(linear @ groups.prior_weight + own)
+
+
+def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.asarray(np.einsum("...f,...f->...", a, b))
 
 
 def mean_program(programs: Sequence[PairwiseProgram]) -> PairwiseProgram:

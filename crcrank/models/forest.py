@@ -18,8 +18,9 @@ from crcrank.chem.elements import ElementTable
 from crcrank.config import ForestSettings
 from crcrank.errors import ConfigError
 from crcrank.models.contract import Arrays, Fitted, TrainingData, parameter
-from crcrank.models.descriptors import descriptors, n_descriptors, varying_properties
-from crcrank.models.trees import Trees, grow_trees, log_rate
+from crcrank.models.descriptors import descriptor_names, descriptors, n_descriptors, varying_properties
+from crcrank.models.terms import Term
+from crcrank.models.trees import Trees, grow_trees, log_rate, tree_terms
 from crcrank.progress import ProgressSink
 from crcrank.space.space import Candidates, Space
 
@@ -34,6 +35,8 @@ class Forest:
         The space.
     properties
         Standardised properties of the elements of the space, float64 (n_elements, p).
+    property_names
+        Their names.
     trees
         By class.
     offsets
@@ -42,6 +45,7 @@ class Forest:
 
     space: Space
     properties: np.ndarray
+    property_names: tuple[str, ...]
     trees: Mapping[str, Trees]
     offsets: Mapping[str, float]
 
@@ -73,6 +77,13 @@ class Forest:
         found = descriptors(self.properties, *self.space.composition_arrays(name, candidates))
         return log_rate(self.trees[name].sums(found) + self.offsets[name])
 
+    def terms(self, name: str, candidates: Candidates) -> list[Term]:
+        """Return what each descriptor of a single candidate adds along the paths through the trees."""
+        row = descriptors(self.properties, *self.space.composition_arrays(name, candidates))[0]
+        return tree_terms(
+            self.trees[name], row, [("descriptor", text) for text in descriptor_names(self.property_names)], self.offsets[name]
+        )
+
     def arrays(self) -> Arrays:
         """Return all its numbers by name."""
         arrays: Arrays = {"properties": self.properties}
@@ -83,18 +94,19 @@ class Forest:
     def facts(self) -> dict[str, Any]:
         """Return what else is needed to restore it, JSON-serialisable."""
         sizes = {name: [trees.nodes.shape[1], len(trees.roots)] for name, trees in self.trees.items()}
-        return {"n_properties": self.properties.shape[1], "n_nodes_and_trees": sizes}
+        return {"property_names": list(self.property_names), "n_nodes_and_trees": sizes}
 
     @classmethod
     def restore(cls, arrays: Arrays, facts: Mapping[str, Any], space: Space) -> Forest:
         """Return the model that :meth:`arrays` and :meth:`facts` came from."""
-        properties = parameter(arrays, "properties", (len(space.ions.elements), facts["n_properties"]))
+        names = tuple(facts["property_names"])
+        properties = parameter(arrays, "properties", (len(space.ions.elements), len(names)))
         trees, offsets = {}, {}
         for name, (n_nodes, n_trees) in facts["n_nodes_and_trees"].items():
             trees[name] = Trees(parameter(arrays, f"nodes.{name}", (5, n_nodes)), parameter(arrays, f"roots.{name}", (n_trees,)))
             trees[name].check(n_descriptors(properties.shape[1]), f"the nodes of class {name!r}")
             offsets[name] = float(parameter(arrays, f"offset.{name}", ()))
-        return cls(space, properties, trees, offsets)
+        return cls(space, properties, names, trees, offsets)
 
 
 def fit_forest(data: TrainingData, settings: ForestSettings, rng: np.random.Generator, n_threads: int, progress: ProgressSink) -> Fitted:
@@ -108,7 +120,7 @@ def fit_forest(data: TrainingData, settings: ForestSettings, rng: np.random.Gene
     ConfigError
         If a property to leave out is none.
     """
-    properties = _properties(data.elements, data.space.ions.elements, settings.leave_out)
+    properties, names = _properties(data.elements, data.space.ions.elements, settings.leave_out)
     progress.start("train", len(data.classes), "classes")
 
     def grow(name: str, own: np.random.Generator) -> tuple[Trees, float]:
@@ -122,15 +134,15 @@ def fit_forest(data: TrainingData, settings: ForestSettings, rng: np.random.Gene
     with ThreadPoolExecutor(n_threads) as pool:
         grown = dict(zip(data.classes, pool.map(grow, data.classes, rng.spawn(len(data.classes))), strict=True))
     trees, offsets = {name: item[0] for name, item in grown.items()}, {name: item[1] for name, item in grown.items()}
-    return Fitted(Forest(data.space, properties, trees, offsets), n_epochs=settings.n_trees)
+    return Fitted(Forest(data.space, properties, names, trees, offsets), n_epochs=settings.n_trees)
 
 
-def _properties(table: ElementTable, symbols: tuple[str, ...], leave_out: tuple[str, ...]) -> np.ndarray:
-    """Return the properties that vary, standardised over the elements of the space."""
+def _properties(table: ElementTable, symbols: tuple[str, ...], leave_out: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the properties that vary, standardised over the elements of the space, and their names."""
     unknown = [name for name in leave_out if name not in table.property_names]
     if unknown:
         raise ConfigError(f"train.forest.leave_out: {unknown[0]!r} is no property; known are {', '.join(table.property_names)}")
-    return varying_properties(table, symbols, leave_out)[0]
+    return varying_properties(table, symbols, leave_out)
 
 
 def _sample(space: Space, name: str, known: Candidates, n: int, rng: np.random.Generator) -> tuple[Candidates, float]:

@@ -29,6 +29,7 @@ from crcrank.config import NMFSettings, SVDSettings
 from crcrank.errors import ModelFitError
 from crcrank.models.contract import Arrays, TrainingData, parameter
 from crcrank.models.tensor import check_rank
+from crcrank.models.terms import Term, anatomy
 from crcrank.progress import ProgressSink
 from crcrank.space.listed import ListedScores
 from crcrank.space.space import Candidates, Space
@@ -272,6 +273,21 @@ class FittedMatrices:
         """Return the scores of candidates of class ``name``, float64 (n,)."""
         return self.program(name).scores_of(self.space, name, candidates)
 
+    def terms(self, name: str, candidates: Candidates) -> list[Term]:
+        """Return the products of the factors of a single candidate's cells, of which ``ion_rest`` has one for each cation."""
+        parts, item = anatomy(self.space, name, candidates), self.factored[name]
+        labels = MATRICISATIONS[self.matrix].labels(self.space, name, candidates)
+        cells = [[_row_of(row, known) for row, known in zip(cell, item[:2], strict=True)] for cell in zip(*labels, strict=True)]
+        terms = []
+        for label, (row, column) in zip(parts.labels, cells, strict=False):
+            what = f"{label} among the rest" if len(cells) > 1 else self.matrix
+            if row is None or column is None:
+                terms.append(Term("cell", f"{what}: no known compound has this row and one this column", 0.0))
+                continue
+            values = item.left[row] * item.right[column] / len(cells)
+            terms += [Term("cell", f"{what}, factor {i}", float(value)) for i, value in enumerate(values, 1)]
+        return terms
+
     def arrays(self) -> Arrays:
         """Return all its numbers by name."""
         return {
@@ -291,6 +307,12 @@ class FittedMatrices:
             rows, columns, left, right = (parameter(arrays, f"{part}.{name}", tuple(shape)) for part, shape in parts)
             factored[name] = FactoredMatrix(rows.astype(np.int64), columns.astype(np.int64), left, right)
         return cls(space, facts["matrix"], factored)
+
+
+def _row_of(label: np.ndarray, labels: np.ndarray) -> int | None:
+    """Return which of some labels (n, width) one is, None if it is none of them."""
+    found = np.flatnonzero((labels == label).all(axis=1))
+    return int(found[0]) if len(found) else None
 
 
 def factor_classes(

@@ -18,6 +18,7 @@ import numpy as np
 
 from crcrank.kernels.perceptron import PerceptronProgram, fill_scores
 from crcrank.models.contract import Arrays, parameter
+from crcrank.models.terms import Term
 from crcrank.space.space import Candidates, Space
 
 Parameters = Arrays
@@ -129,6 +130,12 @@ class FittedNNMF:
         scores = np.empty(len(candidates))
         fill_scores(self.program(name), self.network.space.block_arrays(name), candidates.blocks, candidates.cations, scores)
         return scores
+
+    def terms(self, name: str, candidates: Candidates) -> list[Term]:
+        """Return the bias of the class, and what the network makes of a single candidate's latent vectors, which is no sum."""
+        bias = float(self.program(name).bias[0])
+        whole = float(self.scores(name, candidates)[0])
+        return [Term("bias", name, bias), Term("network", "all ions and the stoichiometry together", whole - bias)]
 
     def arrays(self) -> Arrays:
         """Return all its numbers by name."""

@@ -13,6 +13,7 @@ from crcrank.config import PopularitySettings
 from crcrank.kernels.pairwise import PairwiseProgram, fill_scores
 from crcrank.models.contract import Arrays, Fitted, TrainingData, parameter
 from crcrank.models.likelihood import ClassLikelihood, zeros_like
+from crcrank.models.terms import Term, anatomy
 from crcrank.progress import ProgressSink
 from crcrank.space.space import Candidates, Space
 
@@ -29,14 +30,14 @@ class Popularity:
         The space.
     classes
         Classes it was trained on and can score.
-    terms
+    frequencies
         ``cation.CLASS`` (n_cations,), ``anion.CLASS`` (n_anions,) and ``stoichiometry.CLASS`` (n_stoichiometries,), which
         add up to a score, float64.
     """
 
     space: Space
     classes: tuple[str, ...]
-    terms: Arrays
+    frequencies: Arrays
 
     @property
     def is_probabilistic(self) -> bool:
@@ -45,7 +46,7 @@ class Popularity:
 
     def program(self, name: str) -> PairwiseProgram:
         """Return the float64 scoring program of class ``name``, which has no factors."""
-        cation, anion, stoichiometry = (self.terms[f"{part}.{name}"] for part in _PARTS)
+        cation, anion, stoichiometry = (self.frequencies[f"{part}.{name}"] for part in _PARTS)
         n_coefficients = self.space.classes[name].composition_class.max_coefficient
         shape, n_ions = (len(self.space.anion_sets), len(cation), n_coefficients), len(cation) + len(anion)
         return PairwiseProgram(
@@ -67,9 +68,19 @@ class Popularity:
         fill_scores(self.program(name), self.space.block_arrays(name), candidates.blocks, candidates.cations, scores)
         return scores
 
+    def terms(self, name: str, candidates: Candidates) -> list[Term]:
+        """Return the logarithms of the frequencies of a single candidate's ions and of its stoichiometry."""
+        parts, (cation, anion, stoichiometry) = (
+            anatomy(self.space, name, candidates),
+            (self.frequencies[f"{part}.{name}"] for part in _PARTS),
+        )
+        values = np.concatenate([cation, anion])[parts.ions].tolist()
+        ions = [Term("ion", label, value) for label, value in zip(parts.labels, values, strict=True)]
+        return [Term("stoichiometry", parts.stoichiometry_text, float(stoichiometry[parts.stoichiometry])), *ions]
+
     def arrays(self) -> Arrays:
         """Return all its numbers by name."""
-        return self.terms
+        return self.frequencies
 
     def facts(self) -> dict[str, Any]:
         """Return what else is needed to restore it, JSON-serialisable."""

@@ -23,8 +23,9 @@ from crcrank.models.fm import FactorizationMachine, FittedFM, Parameters
 from crcrank.models.neighbours import Neighbourhood
 from crcrank.models.staged import search_all
 from crcrank.models.substitution import Substitution, fit_substitution
+from crcrank.models.terms import Term, scaled
 from crcrank.models.training import Fit, history_rows, machine_of, prior_facts, prior_of
-from crcrank.models.trees import Trees, grow_trees, log_rate
+from crcrank.models.trees import Trees, grow_trees, log_rate, tree_terms
 from crcrank.models.warm import WarmStart
 from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.ranking.filters import ElementFilter, search_filter
@@ -89,6 +90,13 @@ class Stack:
         log_odds = self.trees.sums(_matrix(self.features(name, candidates)))
         return np.asarray((log_rate(log_odds) + self.substitution.scores(name, candidates)) / 2)
 
+    def terms(self, name: str, candidates: Candidates) -> list[Term]:
+        """Return half the terms of the trees, a feature each, and half those of substitution for a single candidate."""
+        features = self.features(name, candidates)
+        trees = tree_terms(self.trees, _matrix(features)[0], [_in_words(feature) for feature in features])
+        trees = [term._replace(group=f"trees: {term.group}") for term in trees]
+        return scaled([*trees, *self.substitution.terms(name, candidates)], 0.5)
+
     def program(self, name: str) -> NoReturn:
         """Refuse: the trees cannot be searched for their best.
 
@@ -126,6 +134,37 @@ class Stack:
         name, known = next(iter(substitution.known.items()))
         trees.check(len(model.features(name, known.take(np.arange(1)))), "the nodes of the second stage")
         return model
+
+
+_FEATURES = {
+    "score.0": ("score", "by the Factorization Machine"),
+    "score.1": ("score", "by substitution"),
+    "substitution.class": ("known around", "likeness to known compounds one ion away"),
+    "substitution.all": ("known around", "likeness to known compounds one ion away, by all classes"),
+    "stoichiometry": ("known around", "known compounds of the stoichiometry"),
+    "stoichiometry_anion": ("known around", "known compounds of the stoichiometry with the anion"),
+    "stoichiometry_ion": ("known around", "known compounds of the stoichiometry with the ion"),
+    "ion_amount": ("known around", "known compounds with the ion at its coefficient"),
+    "element_substitution": ("known around", "known compounds with another element"),
+    "cations": ("composition", "number of cations"),
+    "atoms": ("composition", "atoms in the formula"),
+    "charge.largest": ("composition", "largest charge of a cation"),
+    "charge.smallest": ("composition", "smallest charge of a cation"),
+    "charge.anion": ("composition", "charge of the anion"),
+}
+_PLACES = {"sum": "sum over the cations", "largest": "largest of the cations", "smallest": "smallest of the cations", "anion": "anion"}
+
+
+def _in_words(feature: str) -> tuple[str, str]:
+    """Return the kind of a feature that the trees see, and what it is."""
+    if feature in _FEATURES:
+        return _FEATURES[feature]
+    first, _, last = feature.rpartition(".")
+    if first in _FEATURES:
+        group, text = _FEATURES[first]
+        return group, f"{text} ({_PLACES[last]})"
+    moment, _, label = feature.partition(".")
+    return "composition", f"{moment} of {label}"
 
 
 def _prefixed(prefix: str, arrays: Arrays) -> Arrays:

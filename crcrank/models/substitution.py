@@ -20,6 +20,7 @@ import numpy as np
 
 from crcrank.config import SubstitutionSettings
 from crcrank.models.contract import Arrays, Fitted, TrainingData, parameter, restored_candidates
+from crcrank.models.terms import Term, formulas
 from crcrank.progress import ProgressSink
 from crcrank.space.listed import ListedScores
 from crcrank.space.space import Candidates, Space
@@ -124,6 +125,24 @@ class Substitution:
     def scores(self, name: str, candidates: Candidates) -> np.ndarray:
         """Return the scores of candidates of class ``name``, float64 (n,)."""
         return self.program(name).scores_of(self.space, name, candidates)
+
+    def terms(self, name: str, candidates: Candidates) -> list[Term]:
+        """Return the logarithm of the background rate of a single candidate, and what the rate of each known neighbour adds to it.
+
+        Rates add up, their logarithm does not: what all neighbours add to it is shared among them as they share in the rate.
+        """
+        made = replacements(self.space, name, candidates)
+        known = self.space.order_keys(self.known[name])
+        found = np.flatnonzero(np.isin(self.space.order_keys(made.candidates), known))
+        rates, background = self.rates[made.new[found], made.old[found]], self.background[name]
+        gain = np.log1p(rates.sum() / background) / max(rates.sum(), np.finfo(float).tiny)
+        labels, order = self.space.ions.labels, np.argsort(-rates, kind="stable")
+        donors = formulas(self.space, name, made.candidates.take(found))
+        terms = [
+            Term("substitution", f"{donors[i]}, {labels[made.new[found[i]]]} -> {labels[made.old[found[i]]]}", float(gain * rates[i]))
+            for i in order.tolist()
+        ]
+        return [Term("background", "a candidate without known neighbours", float(np.log(background))), *terms]
 
     def arrays(self) -> Arrays:
         """Return all its numbers by name."""

@@ -19,6 +19,7 @@ from crcrank.errors import ModelFitError
 from crcrank.kernels.forms import form_of
 from crcrank.kernels.multilinear import DiagonalProgram, MultilinearProgram
 from crcrank.models.contract import Arrays, parameter
+from crcrank.models.terms import Term, anatomy, stoichiometry_text
 from crcrank.space.space import Candidates, ClassSpace, Space
 
 TensorProgram = MultilinearProgram | DiagonalProgram
@@ -122,6 +123,21 @@ class FittedTensor:
         scores = np.empty(len(candidates))
         scores[order] = sorted_scores
         return scores
+
+    def terms(self, name: str, candidates: Candidates) -> list[Term]:
+        """Return the products of a single candidate's vectors: one for each factor of a CP, for each factor of the ratios of a Tucker."""
+        parts, program = anatomy(self.space, name, candidates), self.program(name)
+        cations = parts.ions[: parts.n_cations].tolist()
+        own = program.ratio[parts.stoichiometry]
+        if isinstance(program, DiagonalProgram):
+            values = program.cation[cations].prod(axis=0) * program.anion[parts.anion_set] * own
+        else:
+            core = program.core[parts.anion_set]
+            for cation in cations:
+                core = np.tensordot(program.cation[cation], core.reshape(program.cation.shape[1], -1), 1)
+            values = core * own
+        typical = [stoichiometry_text(self.space, name, row) for row in np.abs(program.ratio).argmax(axis=0)]
+        return [Term("factor", f"{i}, strongest in {text}", float(v)) for i, (text, v) in enumerate(zip(typical, values, strict=True), 1)]
 
     def arrays(self) -> Arrays:
         """Return all its numbers by name."""

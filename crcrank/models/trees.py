@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from crcrank.config import TreeSettings
 from crcrank.errors import ArtifactError, ModelFitError
+from crcrank.models.terms import Term
 
 _CHUNK = 1 << 12
 
@@ -21,7 +23,8 @@ class Trees:
     ----------
     nodes
         ``feature``, ``threshold``, ``left``, ``right`` and ``value`` of the nodes of all trees, one after the other, float64
-        (5, n_nodes). What is at most the threshold goes left. A child comes after its parent; a leaf is its own child.
+        (5, n_nodes). What is at most the threshold goes left. A child comes after its parent; a leaf is its own child. The value of
+        a leaf is what it adds, that of another node the same for all rows that came there together.
     roots
         First node of each tree, float64 (n_trees,).
     """
@@ -43,6 +46,25 @@ class Trees:
             sums[first : first + _CHUNK] = value[at].sum(axis=1)
         return sums
 
+    def contributions(self, row: np.ndarray) -> np.ndarray:
+        """Return what each feature adds to the sum of a row (n_features,), and last what the roots add, float64 (n_features + 1,).
+
+        Each step down a tree changes the value by what the feature says that it asks for (Saabas, 2014,
+        http://blog.datadive.net/interpreting-random-forests).
+        """
+        result = np.zeros(len(row) + 1)
+        for root in self.roots.astype(np.int64).tolist():
+            at, below = root, self._below(root, row)
+            result[-1] += self.nodes[4, root]
+            while below != at:
+                result[int(self.nodes[0, at])] += self.nodes[4, below] - self.nodes[4, at]
+                at, below = below, self._below(below, row)
+        return result
+
+    def _below(self, node: int, row: np.ndarray) -> int:
+        feature, threshold, left, right, _ = self.nodes[:, node]
+        return int(left if row[int(feature)] <= threshold else right)
+
     def check(self, n_features: int, what: str) -> None:
         """Raise ArtifactError, naming ``what``, unless every row of features leads from every root to a leaf."""
         feature, threshold, left, right, value = self.nodes
@@ -58,6 +80,18 @@ class Trees:
 def log_rate(log_odds: np.ndarray) -> np.ndarray:
     """Return log(-log(1 - p)) of log-odds of ``p``, float64 (n,); where they are small the two are the same."""
     return np.where(log_odds < -30, log_odds, np.log(np.logaddexp(0, np.maximum(log_odds, -30))))
+
+
+def tree_terms(trees: Trees, row: np.ndarray, features: Sequence[tuple[str, str]], offset: float = 0.0) -> list[Term]:
+    """Return the terms of the logarithm of a rate whose log-odds are the trees' sum of a row (n_features,) and an offset.
+
+    ``features`` are the group and the name of each feature; those that no path asks for are left out.
+    """
+    *values, start = trees.contributions(row).tolist()
+    log_odds = sum(values) + start + offset
+    terms = [Term(group, f"{text} = {x:.4g}", v) for (group, text), x, v in zip(features, row.tolist(), values, strict=True) if v]
+    rate = float(log_rate(np.array([log_odds]))[0])
+    return [Term("start", "log-odds before any feature", start + offset), *terms, Term("start", "rate in place of odds", rate - log_odds)]
 
 
 def grow_trees(rows: np.ndarray, labels: np.ndarray, settings: TreeSettings, seed: int, weights: np.ndarray | None = None) -> Trees:
@@ -105,5 +139,6 @@ def _as_arrays(grower: Any) -> Trees:
         leaf, own = table["is_leaf"].astype(bool), np.arange(len(table))
         children = [first + np.where(leaf, own, table[side]) for side in ("left", "right")]
         feature, threshold = np.where(leaf, 0, table["feature_idx"]), np.where(leaf, 0.0, table["num_threshold"])
-        parts.append(np.array([feature, threshold, *children, np.where(leaf, table["value"], 0.0)], np.float64))
+        value = np.where(leaf, 1.0, grower.learning_rate) * table["value"]  # leaves have been shrunk already
+        parts.append(np.array([feature, threshold, *children, value], np.float64))
     return Trees(np.concatenate(parts, axis=1), roots.astype(np.float64))

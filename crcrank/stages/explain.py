@@ -1,121 +1,259 @@
-"""Say how one formula is read, which rules apply, what charges it can have, and where it lies in the candidate space."""
+"""Say why a formula scores what it does: the terms of its score, its rank, what is known around it, and what else there is."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice, product
+from math import gcd
+from pathlib import Path
 
-from crcrank.chem.bonding import kind_of
-from crcrank.chem.charges import Assignment, ChargeBalancer
-from crcrank.chem.formula import Composition, FormulaError, read_formula
-from crcrank.chem.rules import judge
+import numpy as np
+
+from crcrank.artifacts.store import read_artifact
+from crcrank.chem.cautions import read_cautions
+from crcrank.chem.formula import Composition, FormulaError, format_formula, pretty_formula, read_formula
+from crcrank.chem.ions import IonTable
 from crcrank.config import Settings
+from crcrank.errors import ConfigError
+from crcrank.models.contract import Recommender
+from crcrank.models.likelihood import probability
+from crcrank.models.registry import load_model
+from crcrank.models.terms import Term, stoichiometry_text
+from crcrank.ranking.novelty import one_ion_away
 from crcrank.space.placement import Placer
-from crcrank.space.space import Space
-from crcrank.stages.common import load_space
+from crcrank.space.space import Candidates, Compositions, Space
+from crcrank.stages.common import candidate_columns, load_space, read_compositions
+from crcrank.stages.novelty import Surroundings
 
 _N_SHOWN = 10
 
 
 @dataclass(frozen=True)
-class ExplainedAssignment:
-    """A neutral assignment of ions.
+class Part:
+    """A sum of terms.
 
-    Parameters
+    Attributes
     ----------
-    ions
-        As a person writes them.
-    weight
-        Share of all assignments of the composition, by the frequency of the oxidation states in the ICSD.
-    stoichiometry
-        Coefficients and charges, without the elements.
-    composition_class, candidate_id
-        Its place in the space, None if it has none.
-    why_not
-        Why it has no place.
+    name
+        What it is the score of.
+    score
+        The sum.
+    terms
+        The terms, in the order of the model.
     """
 
-    ions: str
-    weight: float
-    stoichiometry: str
-    composition_class: str | None
-    candidate_id: int | None
-    why_not: str | None
-
-    def __str__(self) -> str:
-        where = f"no place: {self.why_not}" if self.why_not else f"{self.composition_class}, candidate_id {self.candidate_id:,}"
-        return f"{self.weight:.3f}  {self.ions}  [{self.stoichiometry}]  {where}"
+    name: str
+    score: float
+    terms: tuple[Term, ...]
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What becomes of a formula.
+    """Why a formula scores what it does.
 
     Parameters
     ----------
-    text
-        What was given.
-    formula, pretty_formula, chemical_system
-        What it was read as, None if it cannot be read.
-    rules
-        What the rules found.
-    ingest
-        ``kept``, or why ``ingest`` leaves it out.
-    assignments
-        The likeliest first, ten at most.
-    space
-        ``inside``, or why the composition has no place in the space.
+    formula, pretty_formula, chemical_system, composition_class, candidate_id
+        What it is, and its place: that of its best assignment of ions.
+    ions, stoichiometry
+        The assignment.
+    other_assignments
+        Ions and score of the others.
+    score, probability
+        By the model; the probability of being known, None where the model tells none.
+    rank
+        Rank in the ranking that was given, None if there is none or the formula is not listed.
+    is_known
+        Whether it is among the known, None if these were not given.
+    parts
+        The score as a sum, then the scores of the models of a first stage, on which it rests.
+    nearest_known
+        Known compounds that differ in one ion: formula, substitution, likeness of the two ions; the most alike first.
+    n_one_ion_away
+        Their number.
+    known_in_system
+        Known compounds of the chemical system.
+    mixture
+        Two known compounds on whose line in the system the formula lies.
+    alternatives
+        The best unknown formulas of the chemical system: formula and score.
+    cautions
+        Unusual ions, scarce and toxic elements, by the columns of a ranking.
     """
 
-    text: str
-    formula: str | None
-    pretty_formula: str | None
-    chemical_system: str | None
-    rules: tuple[str, ...]
-    ingest: str
-    assignments: tuple[ExplainedAssignment, ...]
-    space: str | None
+    formula: str
+    pretty_formula: str
+    chemical_system: str
+    composition_class: str
+    candidate_id: int
+    ions: str
+    stoichiometry: str
+    other_assignments: tuple[tuple[str, float], ...]
+    score: float
+    probability: float | None
+    rank: int | None
+    is_known: bool | None
+    parts: tuple[Part, ...] = field(repr=False)
+    nearest_known: tuple[tuple[str, str, float], ...] = field(repr=False)
+    n_one_ion_away: int | None
+    known_in_system: tuple[str, ...]
+    mixture: str | None
+    alternatives: tuple[tuple[str, float], ...] = field(repr=False)
+    cautions: dict[str, list[str]]
 
 
-def run_explain(text: str, *, settings: Settings) -> Explanation:
-    """Explain a formula by the rules and in the space of the settings; a formula that the rules leave out is placed too."""
-    verdict = judge(text, settings.ingest.rules)
-    ingest = "kept" if verdict.reason is None else f"left out: {verdict.reason}"
-    composition = verdict.composition or _readable(text, settings.ingest.rules.round_within)
-    if composition is None:
-        return Explanation(text, None, None, None, verdict.flags, ingest, (), None)
-    space, table = load_space(settings)
-    elements, amounts = composition.elements, composition.amounts
-    places, outside = _places(space, Placer(space, table), composition)
-    found = ChargeBalancer(table).assignments(elements, amounts)
-    total = sum(item.frequency for item in found)
-    rows = tuple(_explained(item, item.frequency / total, places, outside) for item in found[:_N_SHOWN])
-    names = (composition.formula, composition.pretty_formula, composition.chemical_system)
-    return Explanation(text, *names, verdict.flags, ingest, rows, f"outside: {outside}" if outside else "inside")
+@dataclass(frozen=True)
+class ExplainSummary:
+    """What was asked for, in that order."""
+
+    formulas: tuple[Explanation, ...]
 
 
-def _readable(text: str, round_within: float) -> Composition | None:
+def run_explain(
+    texts: Sequence[str], model: Path, *, settings: Settings, known: Path | None = None, ranking: Path | None = None
+) -> ExplainSummary:
+    """Explain the scores of some formulas.
+
+    Parameters
+    ----------
+    texts
+        Formulas, as people write them.
+    model, known, ranking
+        Artifacts; without ``known``, nothing is said of what is known; ``ranking`` tells the rank of what it lists.
+
+    Raises
+    ------
+    ConfigError
+        If a formula cannot be read, lies outside the space, or in a class that the model never learned.
+    ArtifactError
+        If an artifact is missing, damaged, or made for another space.
+    """
+    space, ions = load_space(settings)
+    artifact = read_artifact(model, "model", space_digest=space.digest)
+    compositions = read_compositions(read_artifact(known, "known").table) if known else []
+    table = read_artifact(ranking, "ranking", space_digest=space.digest).table if ranking else None
+    ranks = dict(zip(table["formula"].to_pylist(), table["rank"].to_pylist(), strict=True)) if table else {}
+    explainer = _Explainer(space, ions, settings, load_model(artifact.table, artifact.metadata, space), compositions, ranks)
+    return ExplainSummary(tuple(explainer.explained(text) for text in texts))
+
+
+@dataclass(frozen=True)
+class _Explainer:
+    """A model, and what is known."""
+
+    space: Space
+    ions: IonTable
+    settings: Settings
+    model: Recommender
+    known: Compositions
+    ranks: dict[str, int]
+
+    def explained(self, text: str) -> Explanation:
+        """Explain one formula."""
+        composition = _read(text)
+        name, candidates = self._placed(text, composition)
+        scores = self.model.scores(name, candidates)
+        order = np.lexsort((self.space.encode(name, candidates), -scores))
+        best, score = candidates.take(order[:1]), float(scores[order[0]])
+        columns = candidate_columns(self.space, name, best)
+        around = self.around.columns(name, best, columns)
+        return Explanation(
+            formula=composition.formula,
+            pretty_formula=composition.pretty_formula,
+            chemical_system=composition.chemical_system,
+            composition_class=name,
+            candidate_id=int(self.space.encode(name, best)[0]),
+            ions=self._ions(name, best),
+            stoichiometry=stoichiometry_text(self.space, name, int(self.space.classes[name].block_stoichiometry[best.blocks[0]])),
+            other_assignments=tuple(
+                (self._ions(name, candidates.take(order[i : i + 1])), float(scores[order[i]])) for i in range(1, len(order))
+            ),
+            score=score,
+            probability=float(probability(scores[order[:1]])[0]) if self.model.is_probabilistic else None,
+            rank=self.ranks.get(composition.formula),
+            is_known=composition.formula in self._known_formulas if self.known else None,
+            parts=tuple(self._parts(name, best, score)),
+            nearest_known=self._nearest(name, best),
+            n_one_ion_away=None if not self.known else int(around["n_one_ion_away"][0]),
+            known_in_system=tuple(pretty_formula(*self.known[i]) for i in self.around.systems.within(composition.elements)),
+            mixture=around["mixture"][0],
+            alternatives=self._alternatives(name, composition),
+            cautions={column: around[column][0] for column in ("unusual_ions", "scarce", "toxic") if around[column][0]},
+        )
+
+    def _placed(self, text: str, composition: Composition) -> tuple[str, Candidates]:
+        """Return the class that a formula is explained in, and its candidates there."""
+        pair = (composition.elements, composition.amounts)
+        placements, outside = self._placer.place([pair])
+        names = [name for name, item in placements.items() if len(item)]
+        if outside:
+            raise ConfigError(f"{text}: outside the space: {outside[0]}; crcrank ingest --explain {composition.formula} says more")
+        learned = [name for name in names if name in self.model.classes]
+        if not learned:
+            raise ConfigError(
+                f"{text}: class {names[0]!r} was never learned by the model, which knows {', '.join(self.model.classes)}; "
+                f"train with --class {names[0]}"
+            )
+        return learned[0], placements[learned[0]].candidates
+
+    def _parts(self, name: str, best: Candidates, score: float) -> list[Part]:
+        """Return the score as a sum, and the scores of a first stage that are no terms of it."""
+        parts = [Part("score", score, tuple(self.model.terms(name, best)))]
+        for what, model in zip(("Factorization Machine", "substitution"), getattr(self.model, "first_stage", ()), strict=False):
+            parts.append(Part(what, float(model.scores(name, best)[0]), tuple(model.terms(name, best))))
+        return parts
+
+    def _nearest(self, name: str, best: Candidates) -> tuple[tuple[str, str, float], ...]:
+        if not self.known:
+            return ()
+        likeliest, labels = self.around.placements[name].best(), self.space.ions.labels
+        pairs = one_ion_away(self.space, name, likeliest.candidates, best)
+        return tuple(
+            (
+                pretty_formula(*self.known[likeliest.composition[pairs.known[i]]]),
+                f"{labels[pairs.old[i]]} -> {labels[pairs.new[i]]}",
+                float(pairs.alike[i]),
+            )
+            for i in range(min(_N_SHOWN, len(pairs.row)))
+        )
+
+    def _alternatives(self, name: str, composition: Composition) -> tuple[tuple[str, float], ...]:
+        """Return the best other formulas of the chemical system among all its candidates."""
+        largest = self.space.classes[name].composition_class.max_coefficient
+        tuples = product(range(1, largest + 1), repeat=len(composition.elements))
+        others = [(composition.elements, amounts) for amounts in tuples if gcd(*amounts) == 1 and amounts != tuple(composition.amounts)]
+        placed = self._placer.places(others, [name])[name]
+        scores = self.model.scores(name, placed.candidates)
+        order = np.lexsort((placed.composition, -scores))
+        distinct = order[np.sort(np.unique(placed.composition[order], return_index=True)[1])]
+        found = ((others[placed.composition[i]], float(scores[i])) for i in distinct.tolist())
+        unknown = ((pretty_formula(*pair), score) for pair, score in found if format_formula(*pair) not in self._known_formulas)
+        return tuple(islice(unknown, _N_SHOWN))
+
+    def _ions(self, name: str, candidates: Candidates) -> str:
+        """Return the ions of the first of some candidates as a person writes them."""
+        labels, amounts = self.space.ions_of(name, candidates)
+        return " ".join(label if n == 1 else f"{n}{label}" for label, n in zip(labels[0], amounts[0].tolist(), strict=True))
+
+    @cached_property
+    def _placer(self) -> Placer:
+        return Placer(self.space, self.ions)
+
+    @cached_property
+    def around(self) -> Surroundings:
+        """What is known."""
+        places = self._placer.places(self.known, self.model.classes)
+        return Surroundings(self.space, self.ions, self.known, places, read_cautions(self.settings.space.cautions))
+
+    @cached_property
+    def _known_formulas(self) -> frozenset[str]:
+        return frozenset(format_formula(*pair) for pair in self.known)
+
+
+def _read(text: str) -> Composition:
     try:
-        return read_formula(text, round_within=round_within).composition
-    except FormulaError:
-        return None
-
-
-_Places = dict[frozenset[tuple[str, int]], tuple[str, int]]
-
-
-def _places(space: Space, placer: Placer, composition: Composition) -> tuple[_Places, str | None]:
-    """Return class and candidate_id by the labels and coefficients of the ions, and why there is no place at all."""
-    placements, outside = placer.place([(composition.elements, composition.amounts)])
-    places: _Places = {}
-    for name, item in placements.items():
-        labels, coefficients = space.ions_of(name, space.decode(name, item.candidate_id))
-        for row, amounts, candidate_id in zip(labels, coefficients.tolist(), item.candidate_id.tolist(), strict=True):
-            places[frozenset(zip(row, amounts, strict=True))] = (name, candidate_id)
-    return places, outside.get(0)
-
-
-def _explained(assignment: Assignment, weight: float, places: _Places, outside: str | None) -> ExplainedAssignment:
-    name, candidate_id = places.get(frozenset((ion.label, n) for ion, n in assignment.ions), (None, None))
-    why_not = None if name else kind_of(assignment) or outside or "no class of this space holds these ions"
-    stoichiometry = " ".join(f"{n}({ion.label.removeprefix(ion.element)})" for ion, n in assignment.ions)
-    return ExplainedAssignment(assignment.text, weight, stoichiometry, name, candidate_id, why_not)
+        return read_formula(text).composition
+    except FormulaError as error:
+        raise ConfigError(f"{text}: {error}; wanted a formula such as BaTiO3") from error

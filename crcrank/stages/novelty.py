@@ -54,18 +54,19 @@ class Surroundings:
         }
         if not self.known:
             return about | dict.fromkeys(_OF_KNOWN, [None] * len(candidates))
-        mixtures = (self._systems.tie_line(*pair) for pair in zip(elements, amounts, strict=True))
+        mixtures = (self.systems.tie_line(*pair) for pair in zip(elements, amounts, strict=True))
         return (
             about
             | self._nearest(name, candidates)
             | {
-                "n_known_in_system": [len(self._systems.within(symbols)) for symbols in elements],
+                "n_known_in_system": [len(self.systems.within(symbols)) for symbols in elements],
                 "mixture": [None if mixture is None else str(mixture) for mixture in mixtures],
             }
         )
 
     @cached_property
-    def _systems(self) -> KnownSystems:
+    def systems(self) -> KnownSystems:
+        """The known compositions by their chemical system."""
         return KnownSystems(self.known)
 
     @cached_property
