@@ -76,6 +76,15 @@ def test_a_known_formula_is_explained_too(config, run):
     assert item.known_in_system
 
 
+def test_ranks_are_counted_over_the_whole_class(config, run):
+    scores = _scores(config, run)
+    known = {row["formula"] for row in read_artifact(run / "known.parquet", "known").table.to_pylist()}
+    order = sorted((formula for formula in scores if formula not in known), key=lambda formula: -scores[formula][0])
+    asked = [order[0], order[20], order[-1], min(known & set(scores))]
+    found = run_explain(asked, run / "model.parquet", settings=load_config(config), known=run / "known.parquet", exact_ranks=True).formulas
+    assert [item.rank for item in found] == [1, 21, len(order), None]
+
+
 def test_without_lists_the_terms_are_told_nevertheless(config, run, listed):
     (item,) = run_explain([listed[0]["formula"]], run / "model.parquet", settings=load_config(config)).formulas
     assert (item.is_known, item.rank, item.nearest_known, item.known_in_system, item.n_one_ion_away) == (None, None, (), (), None)

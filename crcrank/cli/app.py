@@ -307,10 +307,12 @@ def _rank(
 @_command("explain")
 def _explain(
     common: Common,
+    *,
     formulas: Annotated[list[str], typer.Argument(metavar="FORMULA", help="Formulas, known or not, such as BaTiO3.")],
     model: Annotated[Path, typer.Option(metavar="FILE", help="Model, from train.")],
     known: Annotated[Path | None, typer.Option(metavar="FILE", help="Known compositions, from ingest.")] = None,
     ranking: Annotated[Path | None, typer.Option(metavar="FILE", help="Ranking, from rank, for the ranks.")] = None,
+    exact_ranks: Annotated[bool, typer.Option("--exact-ranks", help="Count over the whole class for the ranks, listed or not.")] = False,
     all_terms: Annotated[bool, typer.Option("--all-terms", help="Print every term; the largest if left out.")] = False,
 ) -> None:
     """Say why a formula scores what it does.
@@ -322,7 +324,10 @@ def _explain(
     from crcrank.cli.explaining import show_explanations
     from crcrank.stages.explain import run_explain
 
-    show_explanations(common, run_explain(formulas, model, settings=common.settings(), known=known, ranking=ranking), all_terms=all_terms)
+    with common.progress() as progress:
+        options: Any = {"exact_ranks": exact_ranks, "n_threads": common.n_threads, "progress": progress}
+        summary = run_explain(formulas, model, settings=common.settings(), known=known, ranking=ranking, **options)
+    show_explanations(common, summary, all_terms=all_terms)
 
 
 @_command("validate")

@@ -42,7 +42,7 @@ def _facts(item: Explanation) -> Iterator[str]:
         yield f"  other assignment: {ions}, score {score:.4f}"
     yield f"  score: {item.score:.4f}" + ("" if item.probability is None else f", probability {item.probability:.3g}")
     if item.rank is not None:
-        yield f"  rank: {item.rank:,} of its class in the ranking"
+        yield f"  rank: {item.rank:,} of the unknown formulas of its class"
     if item.is_known is not None:
         yield f"  known: {'yes' if item.is_known else 'no'}"
         yield f"  known in its chemical system: {', '.join(item.known_in_system) or 'none'}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice, product
 from math import gcd
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,12 +21,16 @@ from crcrank.errors import ConfigError
 from crcrank.models.contract import Recommender
 from crcrank.models.likelihood import probability
 from crcrank.models.registry import load_model
+from crcrank.models.staged import Stages
 from crcrank.models.terms import Term, stoichiometry_text
+from crcrank.progress import ProgressSink, SilentProgress
+from crcrank.ranking.filters import ElementFilter, search_filter
 from crcrank.ranking.novelty import one_ion_away
 from crcrank.space.placement import Placer
 from crcrank.space.space import Candidates, Compositions, Space
 from crcrank.stages.common import candidate_columns, load_space, read_compositions
 from crcrank.stages.novelty import Surroundings
+from crcrank.stages.ranks import RankFinder
 
 _N_SHOWN = 10
 
@@ -64,7 +69,7 @@ class Explanation:
     score, probability
         By the model; the probability of being known, None where the model tells none.
     rank
-        Rank in the ranking that was given, None if there is none or the formula is not listed.
+        Among the unknown formulas of its class; None if it is known, or no ranking that lists it was given.
     is_known
         Whether it is among the known, None if these were not given.
     parts
@@ -112,7 +117,15 @@ class ExplainSummary:
 
 
 def run_explain(
-    texts: Sequence[str], model: Path, *, settings: Settings, known: Path | None = None, ranking: Path | None = None
+    texts: Sequence[str],
+    model: Path,
+    *,
+    settings: Settings,
+    known: Path | None = None,
+    ranking: Path | None = None,
+    exact_ranks: bool = False,
+    n_threads: int = 1,
+    progress: ProgressSink | None = None,
 ) -> ExplainSummary:
     """Explain the scores of some formulas.
 
@@ -122,6 +135,8 @@ def run_explain(
         Formulas, as people write them.
     model, known, ranking
         Artifacts; without ``known``, nothing is said of what is known; ``ranking`` tells the rank of what it lists.
+    exact_ranks
+        Count over the whole class for the ranks, instead of looking into a ranking.
 
     Raises
     ------
@@ -136,7 +151,11 @@ def run_explain(
     table = read_artifact(ranking, "ranking", space_digest=space.digest).table if ranking else None
     ranks = dict(zip(table["formula"].to_pylist(), table["rank"].to_pylist(), strict=True)) if table else {}
     explainer = _Explainer(space, ions, settings, load_model(artifact.table, artifact.metadata, space), compositions, ranks)
-    return ExplainSummary(tuple(explainer.explained(text) for text in texts))
+    found = [explainer.explained(text) for text in texts]
+    if exact_ranks:
+        counted = explainer.exact_ranks(found, n_threads, progress or SilentProgress())
+        found = [replace(item, rank=counted.get(item.formula)) for item in found]
+    return ExplainSummary(tuple(found))
 
 
 @dataclass(frozen=True)
@@ -152,7 +171,7 @@ class _Explainer:
 
     def explained(self, text: str) -> Explanation:
         """Explain one formula."""
-        composition = _read(text)
+        composition = read_composition(text)
         name, candidates = self._placed(text, composition)
         scores = self.model.scores(name, candidates)
         order = np.lexsort((self.space.encode(name, candidates), -scores))
@@ -182,6 +201,22 @@ class _Explainer:
             alternatives=self._alternatives(name, composition),
             cautions={column: around[column][0] for column in ("unusual_ions", "scarce", "toxic") if around[column][0]},
         )
+
+    def exact_ranks(self, found: Sequence[Explanation], n_threads: int, progress: ProgressSink) -> dict[str, int]:
+        """Return the ranks of unknown formulas among all of their classes."""
+        stages, anything = Stages.of(self.model, None, self.settings.rank.rerank_depth), search_filter(self.space, ElementFilter())
+        options: Any = {"search_filter": anything, "n_threads": n_threads, "progress": progress}
+        listings = {
+            name: stages.listing(
+                self.space, name, self.settings.rank.k, excluded=self.space.formula_keys(name, self.known), **options
+            ).ranked
+            for name in dict.fromkeys(item.composition_class for item in found)
+        }
+        asked = {item.formula: read_composition(item.formula) for item in found}
+        finder = RankFinder(self.space, self.ions, stages, anything, self.known, n_threads, progress)
+        rows = finder.find({formula: (one.elements, one.amounts) for formula, one in asked.items()}, listings).ranks
+        pairs = zip(rows["formula"].to_pylist(), rows["rank"].to_pylist(), strict=True)
+        return {formula: rank for formula, rank in pairs if rank is not None}
 
     def _placed(self, text: str, composition: Composition) -> tuple[str, Candidates]:
         """Return the class that a formula is explained in, and its candidates there."""
@@ -252,7 +287,14 @@ class _Explainer:
         return frozenset(format_formula(*pair) for pair in self.known)
 
 
-def _read(text: str) -> Composition:
+def read_composition(text: str) -> Composition:
+    """Return the composition that a person wrote.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read.
+    """
     try:
         return read_formula(text).composition
     except FormulaError as error:
