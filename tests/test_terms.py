@@ -29,7 +29,7 @@ def test_a_weight_is_found_in_the_term_of_its_name():
     shape = machine(space, ("ion", "stoichiometry", "cation_anion"), n_components=0)
     parameters = {name: np.zeros(values) for name, values in shape.shapes().items()}
     candidate = space.decode("first", class_ids(space)[:1])
-    anion = space.classes["first"].block_anion[candidate.blocks[0]]
+    (anion,) = space.classes["first"].block_anions[candidate.blocks[0]]
     first, second = candidate.cations[0]
     labels = space.ions.labels
     parameters["bias.first"] = np.array(-3.0)

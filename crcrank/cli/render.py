@@ -114,7 +114,7 @@ def show_depths(depths: Sequence[Mapping[str, Any]], stream: TextIO) -> None:
         interval = f"{row['rank_low']:,} to {row['rank_high']:,}"
         names = (row["composition_class"], row["holdout"])
         table.add_row(*names, f"{row['recall']:.0%}", f"{row['rank']:,}", interval, f"{row['rank_random']:,.0f}")
-    _print(stream, table)
+    print_table(stream, table)
 
 
 def show_worst(worst: Sequence[Mapping[str, Any]], stream: TextIO) -> None:
@@ -126,7 +126,7 @@ def show_worst(worst: Sequence[Mapping[str, Any]], stream: TextIO) -> None:
     table.add_column("few or no known compounds")
     for row in worst:
         table.add_row(row["composition_class"], row["holdout"], row["pretty_formula"], f"{row['rank']:,}", row["reason"])
-    _print(stream, table)
+    print_table(stream, table)
 
 
 def show_comparison(results: Sequence[Mapping[str, Any]], stream: TextIO) -> None:
@@ -159,13 +159,13 @@ def show_changes(classes: Mapping[str, Any], stream: TextIO) -> None:
         table.add_column(heading, justify="right")
     for name, item in classes.items():
         table.add_row(name, *(f"{n:,}" for n in vars(item).values()))
-    _print(stream, table)
+    print_table(stream, table)
 
 
 def show_first_changes(best: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], stream: TextIO) -> None:
     """Print the first formulas of each class and kind of change, side by side where there is room."""
     for name, kinds in best.items():
-        _print(stream, Columns([_changes_table(name, kind, rows) for kind, rows in kinds.items()], padding=(0, 2)))
+        print_table(stream, Columns([_changes_table(name, kind, rows) for kind, rows in kinds.items()], padding=(0, 2)))
 
 
 def _changes_table(name: str, kind: str, rows: Sequence[Mapping[str, Any]]) -> Table:
