@@ -99,7 +99,7 @@ def test_without_ranks_the_recall_ends_with_the_list(config, done, tmp_path):
     for name in ("ranking", "holdout-1"):
         shutil.copy(done / f"{name}.parquet", tmp_path)
     summary = _validate(config, tmp_path, [tmp_path / "holdout-1.parquet"], known=done / "known.parquet")
-    assert summary.depths == []
+    assert (summary.depths, summary.worst) == ([], [])
     assert any("no exact ranks" in note for note in summary.notes)
     assert not (tmp_path / "v.recall.png").exists()
     assert "not listed" in {row["reason"] for row in _rows(tmp_path / "v.compounds.parquet", "compounds")}

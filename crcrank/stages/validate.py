@@ -226,7 +226,8 @@ def run_validate(
                 write_artifact(path, kind, _columns(kind, own), provenance)
             facts = {"reach": {name: asdict(item) for name, item in reach.items()}, "notes": notes, "calibration_error": errors}
             write_artifact(artifact_path, "validation", _columns("validation", rows), replace(provenance, extra=facts))
-    return ValidateSummary(rows, reach, depths, _worst(compounds), errors, tuple(notes), out, pictures)
+    worst = _worst(compounds) if depths else []  # without exact ranks, the last of a list are not the worst
+    return ValidateSummary(rows, reach, depths, worst, errors, tuple(notes), out, pictures)
 
 
 def _worst(compounds: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
