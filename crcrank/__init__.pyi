@@ -22,12 +22,16 @@ from crcrank.stages.enumerate import EnumerateSummary as EnumerateSummary
 from crcrank.stages.enumerate import run_enumerate as run_enumerate
 from crcrank.stages.explain import Explanation as Explanation
 from crcrank.stages.explain import run_explain as run_explain
+from crcrank.stages.explain_reading import ReadingExplained as ReadingExplained
+from crcrank.stages.explain_reading import run_explain_reading as run_explain_reading
 from crcrank.stages.export import ExportSummary as ExportSummary
 from crcrank.stages.export import run_export as run_export
 from crcrank.stages.ingest import IngestSummary as IngestSummary
 from crcrank.stages.ingest import run_ingest as run_ingest
 from crcrank.stages.rank import RankSummary as RankSummary
 from crcrank.stages.rank import run_rank as run_rank
+from crcrank.stages.report import ReportSummary as ReportSummary
+from crcrank.stages.report import run_report as run_report
 from crcrank.stages.run import RunSummary as RunSummary
 from crcrank.stages.run import run_run as run_run
 from crcrank.stages.study import StudySummary as StudySummary

@@ -16,7 +16,7 @@ from crcrank.cli.render import show_best
 from crcrank.config import load_config
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ("ingest", "encode", "train", "enumerate", "rank", "validate", "diff", "export", "run", "report", "study")
+COMMANDS = ("ingest", "encode", "train", "enumerate", "rank", "explain", "validate", "diff", "export", "run", "report", "study")
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,7 @@ def test_descriptors_are_the_twins(data, n_parts, n_properties, chunk):
 def test_the_default_makes_275_descriptors():
     table = read_ion_table(load_config().space.ions)
     symbols = tuple(sorted({ion.element for ion in (*table.cations, *table.anions)}))
-    properties = forest._properties(_TABLE, symbols, _SETTINGS.leave_out)
+    properties, _ = forest._properties(_TABLE, symbols, _SETTINGS.leave_out)
     assert n_descriptors(properties.shape[1]) == 275
 
 
