@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Annotation
     from matplotlib.transforms import Bbox
+
+Curve = TypeVar("Curve", bound="ClassCurve")
 
 INK, QUIET, FAINT = "#222222", "#6b6b6b", "#d9d9d9"
 # Okabe & Ito, https://jfly.uni-koeln.de/color: distinct to colour-blind readers; yellow is left out, too light for lines.
@@ -118,6 +120,68 @@ def label(panel: Axes, text: str, point: tuple[float, float], side: str, colour:
         path_effects=[withStroke(linewidth=3, foreground="white")],
         zorder=5,
     )
+
+
+class ClassCurve(Protocol):
+    """A curve of one holdout in one class."""
+
+    @property
+    def composition_class(self) -> str:
+        """Whose panel it is in."""
+
+    @property
+    def holdout(self) -> str:
+        """Whose colour it has."""
+
+
+def figure_by_class(
+    curves: Sequence[Curve],
+    draw_panel: Callable[[Axes, list[Curve], dict[str, str], set[str]], list[Annotation]],
+    finish: Callable[[Figure], None],
+    *,
+    sharex: bool,
+) -> Figure:
+    """Return a figure with one panel per class.
+
+    Parameters
+    ----------
+    curves
+        Panels and colours follow their order.
+    draw_panel
+        Draws the curves of one class, given the colour of each holdout and the holdouts that panels to the right have too, and returns
+        the labels in the order in which they claim their places.
+    finish
+        What all panels are given before labels are moved apart.
+    sharex
+        Whether the classes have the same horizontal axis.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    classes = list(dict.fromkeys(curve.composition_class for curve in curves))
+    holdouts = list(dict.fromkeys(curve.holdout for curve in curves))
+    colour_by_holdout = {holdout: COLOURS[i % len(COLOURS)] for i, holdout in enumerate(holdouts)}
+    n_columns = len(classes) if len(classes) <= 3 else 2
+    n_rows = -(-len(classes) // n_columns)
+    height = {1: 6.8, 2: 5.6, 3: 4.9}[n_columns] if n_rows == 1 else 4.8 * n_rows
+    layout = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.12, wspace=0.03, hspace=0.05)
+    figure = Figure(figsize=(12, height), layout=layout)
+    panels = figure.subplots(n_rows, n_columns, sharex=sharex, sharey=True, squeeze=False).flat
+    labels: list[list[Annotation]] = []
+    for i, panel in enumerate(panels):
+        if i < len(classes):
+            own = [curve for curve in curves if curve.composition_class == classes[i]]
+            rest_of_row = classes[i + 1 : (i // n_columns + 1) * n_columns]
+            named_later = {curve.holdout for curve in curves if curve.composition_class in rest_of_row}
+            labels.append(draw_panel(panel, own, colour_by_holdout, named_later))
+        else:
+            panel.remove()
+    finish(figure)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for panel_labels in labels:
+        move_apart(panel_labels)
+    return figure
 
 
 def move_apart(labels: Sequence[Annotation]) -> None:

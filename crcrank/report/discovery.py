@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crcrank.errors import InputDataError
-from crcrank.report.canvas import COLOURS, FAINT, QUIET, label, move_apart, show_plain_numbers, turning_points, write_pictures
+from crcrank.report.canvas import FAINT, QUIET, figure_by_class, label, show_plain_numbers, turning_points, write_pictures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,38 +78,13 @@ def draw_discovery(curves: Sequence[DiscoveryCurve], out: Path) -> list[Path]:
 
 
 def _draw_figure(curves: Sequence[DiscoveryCurve]) -> Figure:
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
+    def finish(figure: Figure) -> None:
+        _set_scales(figure.axes[0], curves)
+        for panel in figure.axes:
+            panel.set(xlabel="Recommendations examined", ylabel="Hits (real compounds unknown to training)")
+            panel.label_outer()
 
-    classes = list(dict.fromkeys(curve.composition_class for curve in curves))
-    holdouts = list(dict.fromkeys(curve.holdout for curve in curves))
-    colour_by_holdout = {holdout: COLOURS[i % len(COLOURS)] for i, holdout in enumerate(holdouts)}
-    n_columns = len(classes) if len(classes) <= 3 else 2
-    n_rows = -(-len(classes) // n_columns)
-    height = {1: 6.8, 2: 5.6, 3: 4.9}[n_columns] if n_rows == 1 else 4.8 * n_rows
-
-    layout = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.12, wspace=0.03, hspace=0.05)
-    figure = Figure(figsize=(12, height), layout=layout)
-    panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False).flat
-    labels: list[list[Annotation]] = []
-    for i, panel in enumerate(panels):
-        if i < len(classes):
-            own = [curve for curve in curves if curve.composition_class == classes[i]]
-            rest_of_row = classes[i + 1 : (i // n_columns + 1) * n_columns]
-            named_later = {curve.holdout for curve in curves if curve.composition_class in rest_of_row}
-            labels.append(_draw_panel(panel, own, colour_by_holdout, named_later))
-        else:
-            panel.remove()
-    _set_scales(figure.axes[0], curves)
-    for panel in figure.axes:
-        panel.set(xlabel="Recommendations examined", ylabel="Hits (real compounds unknown to training)")
-        panel.label_outer()
-
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    for panel_labels in labels:
-        move_apart(panel_labels)
-    return figure
+    return figure_by_class(curves, _draw_panel, finish, sharex=True)
 
 
 def _set_scales(panel: Axes, curves: Sequence[DiscoveryCurve]) -> None:

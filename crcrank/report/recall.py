@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crcrank.errors import InputDataError
-from crcrank.report.canvas import COLOURS, FAINT, QUIET, label, move_apart, write_pictures
+from crcrank.report.canvas import FAINT, QUIET, figure_by_class, label, write_pictures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,35 +69,17 @@ def draw_recall(curves: Sequence[RecallCurve], out: Path) -> list[Path]:
 
 
 def _draw_figure(curves: Sequence[RecallCurve]) -> Figure:
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
+    return figure_by_class(curves, _draw_panel, _finish, sharex=False)
 
-    classes = list(dict.fromkeys(curve.composition_class for curve in curves))
-    holdouts = list(dict.fromkeys(curve.holdout for curve in curves))
-    colour_by_holdout = {holdout: COLOURS[i % len(COLOURS)] for i, holdout in enumerate(holdouts)}
-    n_columns = len(classes) if len(classes) <= 3 else 2
-    n_rows = -(-len(classes) // n_columns)
-    layout = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.12, wspace=0.03, hspace=0.05)
-    figure = Figure(figsize=(12, {1: 6.8, 2: 5.6, 3: 4.9}[n_columns] if n_rows == 1 else 4.8 * n_rows), layout=layout)
-    panels = figure.subplots(n_rows, n_columns, sharey=True, squeeze=False).flat
-    labels = []
-    for i, panel in enumerate(panels):
-        if i < len(classes):
-            labels.append(_draw_panel(panel, [curve for curve in curves if curve.composition_class == classes[i]], colour_by_holdout))
-        else:
-            panel.remove()
+
+def _finish(figure: Figure) -> None:
     for panel in figure.axes:
         panel.set(xlabel="Rank among all candidates", ylabel="Share of the holdout found")
         panel.label_outer()
         panel.tick_params(labelbottom=True)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    for panel_labels in labels:
-        move_apart(panel_labels)
-    return figure
 
 
-def _draw_panel(panel: Axes, curves: Sequence[RecallCurve], colour_by_holdout: dict[str, str]) -> list[Annotation]:
+def _draw_panel(panel: Axes, curves: Sequence[RecallCurve], colour_by_holdout: dict[str, str], _: set[str]) -> list[Annotation]:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
 
     n_unknown = max(curve.n_unknown for curve in curves)
