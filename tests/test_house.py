@@ -11,7 +11,7 @@ import crcrank
 _ROOT = Path(__file__).parent.parent
 _TOP_LEVEL = {
     ".ci", ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CITATION.cff", "LICENSE", "README.md", "configs", "crcrank",
-    "data-samples", "docs", "pyproject.toml", "scripts", "tests",
+    "data-samples", "pyproject.toml", "scripts", "tests",
 }  # fmt: skip
 
 
