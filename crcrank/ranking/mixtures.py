@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from math import gcd, lcm
 
@@ -32,8 +33,13 @@ class Mixture:
     numbers: tuple[int, ...]
 
     def __str__(self) -> str:
-        texts = (pretty_formula(*part) for part in self.parts)
+        texts = (_pretty(tuple(elements), tuple(amounts)) for elements, amounts in self.parts)
         return " + ".join(text if n == 1 else f"{n} {text}" for text, n in zip(texts, self.numbers, strict=True))
+
+
+@lru_cache(maxsize=1 << 16)
+def _pretty(elements: tuple[str, ...], amounts: tuple[int, ...]) -> str:
+    return pretty_formula(elements, amounts)
 
 
 class KnownSystems:
@@ -48,6 +54,7 @@ class KnownSystems:
     def __init__(self, known: Compositions) -> None:
         self._known = known
         self._rows: dict[tuple[str, ...], list[int]] = {}
+        self._points_by_elements: dict[tuple[str, ...], tuple[np.ndarray, np.ndarray]] = {}
         for i, (elements, _) in enumerate(known):
             self._rows.setdefault(tuple(elements), []).append(i)
 
@@ -65,25 +72,30 @@ class KnownSystems:
 
         The closest are those with the smallest mean square distance, in atomic fractions and weighted by their share of the atoms.
         """
-        rows = np.array(self.below(elements), np.int64)
-        steps = self._steps(elements, amounts, rows)
-        lengths = np.sqrt(np.einsum("ne,ne->n", steps, steps))
-        others = np.flatnonzero(lengths > _SAME)
-        rows, lengths, units = rows[others], lengths[others], steps[others] / lengths[others, None]
-        first, second = np.nonzero(np.triu(units @ units.T < _OPPOSITE))
+        rows, points = self._points(tuple(elements))
+        steps = points - np.divide(amounts, sum(amounts))
+        squares = np.einsum("ne,ne->n", steps, steps)
+        others = np.flatnonzero(squares > _SAME**2)
+        rows, lengths = rows[others], np.sqrt(squares[others])
+        units = steps[others] / lengths[:, None]
+        first, second = np.nonzero(units @ units.T < _OPPOSITE)
+        once = first < second
+        first, second = first[once], second[once]
         order = np.argsort(lengths[first] * lengths[second], kind="stable")  # at distances a and b, the weighted mean of squares is a b
         pairs = (rows[[first[i], second[i]]].tolist() for i in order)
         return next(filter(None, (self._solved(elements, amounts, pair) for pair in pairs)), None)
 
-    def _steps(self, elements: Sequence[str], amounts: Sequence[int], rows: np.ndarray) -> np.ndarray:
-        """Return the ways from a composition to known ones in atomic fractions, float64 (n, n_elements)."""
-        index = {symbol: i for i, symbol in enumerate(elements)}
-        points = np.zeros((len(rows), len(elements)))
-        for point, row in zip(points, rows.tolist(), strict=True):
-            for symbol, n in zip(*self._known[row], strict=True):
-                point[index[symbol]] = n
-        target = np.array(amounts, np.float64)
-        return np.asarray(points / points.sum(axis=1, keepdims=True) - target / target.sum())
+    def _points(self, elements: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the known compositions of some elements or fewer, int64 (n,), and their atomic fractions, float64 (n, n_elements)."""
+        if elements not in self._points_by_elements:
+            rows = self.below(elements)
+            index = {symbol: i for i, symbol in enumerate(elements)}
+            points = np.zeros((len(rows), len(elements)))
+            for point, row in zip(points, rows, strict=True):
+                for symbol, n in zip(*self._known[row], strict=True):
+                    point[index[symbol]] = n
+            self._points_by_elements[elements] = np.array(rows, np.int64), points / points.sum(axis=1, keepdims=True)
+        return self._points_by_elements[elements]
 
     def _solved(self, elements: Sequence[str], amounts: Sequence[int], rows: Sequence[int]) -> Mixture | None:
         """Return the mixture of known compositions that is a composition exactly, None if there is none of all of them."""
