@@ -205,3 +205,17 @@ def twin_latents(network, parameters, name):
         latents |= dict(zip(features, values.reshape(len(features), values.shape[-1]), strict=True))
     weights = {group.removeprefix("network."): values for group, values in parameters.items() if group.startswith("network.")}
     return latents, network.n_concatenated, weights, float(parameters[f"bias.{name}"][0])
+
+
+class InterruptedProgressError(Exception):
+    """What :class:`BrokenProgress` raises."""
+
+
+class BrokenProgress:
+    """A progress sink that interrupts the work at its first step."""
+
+    def start(self, *_):
+        pass
+
+    def advance(self, _):
+        raise InterruptedProgressError

@@ -8,7 +8,19 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from small_spaces import FIXED_CASES, as_sets, class_ids, filters, machine, random_parameters, space_of, spaces, tied_parameters
+from small_spaces import (
+    FIXED_CASES,
+    BrokenProgress,
+    InterruptedProgressError,
+    as_sets,
+    class_ids,
+    filters,
+    machine,
+    random_parameters,
+    space_of,
+    spaces,
+    tied_parameters,
+)
 
 from crcrank.errors import ArtifactError, ConfigError
 from crcrank.kernels.forms import form_of
@@ -142,20 +154,8 @@ def test_parameters_that_cannot_be_counted_are_refused():
         )
 
 
-class _InterruptedError(Exception):
-    pass
-
-
-class _BrokenProgress:
-    def start(self, *_):
-        pass
-
-    def advance(self, _):
-        raise _InterruptedError
-
-
 def test_an_interrupt_stops_the_count():
     space = space_of(FIXED_CASES["two_slots"])
     targets, options = space.decode("first", class_ids(space)[:1]), {"search_filter": search_filter(space, ElementFilter())}
-    with pytest.raises(_InterruptedError):
-        count_before(space, "first", _program(space, "machine", 0), targets, progress=_BrokenProgress(), n_threads=2, **options)
+    with pytest.raises(InterruptedProgressError):
+        count_before(space, "first", _program(space, "machine", 0), targets, progress=BrokenProgress(), n_threads=2, **options)

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from small_spaces import (
     ALL_CASES,
     FIXED_CASES,
+    BrokenProgress,
+    InterruptedProgressError,
     as_sets,
     class_ids,
     filters,
@@ -205,23 +207,11 @@ def test_a_form_is_all_that_a_new_kind_of_score_needs(monkeypatch, chosen):
     assert _pairs(_rank(space, program, 25)) == expected
 
 
-class _InterruptedError(Exception):
-    pass
-
-
-class _BrokenProgress:
-    def start(self, *_):
-        pass
-
-    def advance(self, _):
-        raise _InterruptedError
-
-
 def test_an_interrupt_stops_the_search():
     space = space_of(FIXED_CASES["two_slots"])
     model = machine(space)
-    with pytest.raises(_InterruptedError):
-        _rank(space, model.compile(random_parameters(model, 0), "first"), 5, n_threads=2, progress=_BrokenProgress())
+    with pytest.raises(InterruptedProgressError):
+        _rank(space, model.compile(random_parameters(model, 0), "first"), 5, n_threads=2, progress=BrokenProgress())
 
 
 @pytest.mark.parametrize("field", ["row", "curve", "stoichiometry_bias"])

@@ -12,7 +12,7 @@ import numpy as np
 
 from crcrank.kernels.forms import fill_tile, prepare
 from crcrank.kernels.jit import inlined, lean
-from crcrank.kernels.search import first_prefix, next_prefix
+from crcrank.kernels.search import first_prefix, next_prefix, put_hit
 from crcrank.kernels.tile import anion_bits, close_prefix, is_free_prefix, n_candidates, n_tile_rows, open_tile, row_slot
 
 # A cell starts at this count if a level lies in it or within the margin of it: the sign tells where to look closer.
@@ -95,17 +95,6 @@ def _leave_out(bits, have, wanted, cell):
     return n
 
 
-@lean
-def _record(blocks, b, prefix, k, j, hits, n_hits):
-    a, z = row_slot(blocks), blocks.size.shape[1] - 1
-    hits.block[n_hits] = b
-    for slot in range(a):
-        hits.cations[n_hits, slot] = blocks.start[b, slot] + prefix[slot]
-    if a >= 0:
-        hits.cations[n_hits, a] = blocks.start[b, a] + k
-    hits.cations[n_hits, z] = blocks.start[b, z] + j
-
-
 @inlined
 def _count_tile(blocks, b, prefix, tile, levels, filters, counts, hits, n_hits):
     """Count one tile; return the number of hits so far, which are the candidates within the margin of a level."""
@@ -137,7 +126,7 @@ def _count_tile(blocks, b, prefix, tile, levels, filters, counts, hits, n_hits):
                 if i >= 0:
                     counts.above[i] += 1
                 else:
-                    _record(blocks, b, prefix, k, first + j, hits, n_hits)
+                    put_hit(blocks, b, prefix, k, first + j, hits, n_hits)
                     n_hits += 1
     return n_hits
 

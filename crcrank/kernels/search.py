@@ -45,6 +45,18 @@ def _larger(a, b):
 
 
 @lean
+def put_hit(blocks, b, prefix, k, j, hits, n_hits):
+    """Write down, as number ``n_hits``, the candidate in row ``k`` and column ``j`` of a tile."""
+    a, z = row_slot(blocks), blocks.size.shape[1] - 1
+    hits.block[n_hits] = b
+    for slot in range(a):
+        hits.cations[n_hits, slot] = blocks.start[b, slot] + prefix[slot]
+    if a >= 0:
+        hits.cations[n_hits, a] = blocks.start[b, a] + k
+    hits.cations[n_hits, z] = blocks.start[b, z] + j
+
+
+@lean
 def _record(blocks, b, prefix, tile, first, threshold, filters, hits, n_hits):
     """Append the candidates of eight rows that score above the threshold and hold the wanted elements."""
     _, bits, wanted = filters
@@ -58,12 +70,7 @@ def _record(blocks, b, prefix, tile, first, threshold, filters, hits, n_hits):
         for j in range(blocks.size[b, z]):
             score = tile.left[k] + tile.pair[k, j] + tile.right[j]
             if score > threshold and (row_have | bits[blocks.start[b, z] + j]) == wanted:
-                hits.block[n_hits] = b
-                for slot in range(a):
-                    hits.cations[n_hits, slot] = blocks.start[b, slot] + prefix[slot]
-                if a >= 0:
-                    hits.cations[n_hits, a] = blocks.start[b, a] + k
-                hits.cations[n_hits, z] = blocks.start[b, z] + j
+                put_hit(blocks, b, prefix, k, j, hits, n_hits)
                 n_hits += 1
     return n_hits
 

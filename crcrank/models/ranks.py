@@ -98,7 +98,7 @@ def formula_ranks(
     ranks = 1 + len(listing) + counted.n_before - standing.n_before(n_passed)
     candidates, is_listed = asked.candidates, np.zeros(len(asked), bool)
     if len(listing):
-        keys, order = space.composition_keys(name, listing.candidates), np.arange(len(listing))
+        keys = space.composition_keys(name, listing.candidates)
         order = np.argsort(keys)
         wanted = space.composition_keys(name, candidates)
         places = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)]

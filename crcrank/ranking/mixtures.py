@@ -1,4 +1,4 @@
-"""Compositions that are mixtures of known compounds in name: they lie on a line between two of them, or inside a simplex of more."""
+"""Compositions that are mixtures of known compounds in name: they lie on a line between two of them."""
 
 from __future__ import annotations
 

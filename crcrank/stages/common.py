@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from crcrank.artifacts.store import replacing
+from crcrank.artifacts.store import Artifact, replacing, sha256_of_file
 from crcrank.chem.formula import ELECTRONEGATIVITY_ORDER
 from crcrank.chem.ions import IonTable, read_ion_table
 from crcrank.config import Settings, check_class
@@ -63,6 +63,16 @@ def _enumerated(symbols: Sequence[str], last: str) -> str:
 def read_compositions(table: pa.Table) -> Compositions:
     """Return (elements, amounts) of each row of a ``known`` artifact."""
     return list(zip(table["elements"].to_pylist(), table["amounts"].to_pylist(), strict=True))
+
+
+def recorded_known(ranking: Artifact) -> tuple[Path | None, bool]:
+    """Return the known compositions that a ranking left out, None if it left out none, and whether the file is still what it was."""
+    recorded = ranking.metadata["extra"]["known"]
+    if recorded is None:
+        return None, True
+    path = Path(recorded)
+    sha256 = next(item["sha256"] for item in ranking.metadata["inputs"] if item["path"] == recorded)
+    return path, path.exists() and sha256_of_file(path) == sha256
 
 
 def candidate_columns(space: Space, name: str, candidates: Candidates) -> dict[str, Any]:

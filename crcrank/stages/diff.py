@@ -11,10 +11,10 @@ from typing import Any
 import pyarrow as pa
 
 from crcrank.artifacts.schemas import SCHEMAS
-from crcrank.artifacts.store import Artifact, Provenance, hold_output, read_artifact, sha256_of_file, write_artifact
+from crcrank.artifacts.store import Artifact, Provenance, hold_output, read_artifact, write_artifact
 from crcrank.errors import ConfigError
 from crcrank.evaluation.changes import Change, ChangeCounts, ranking_changes
-from crcrank.stages.common import filters_in_words
+from crcrank.stages.common import filters_in_words, recorded_known
 from crcrank.stages.rows import check_format, write_rows
 
 N_SHOWN = 20
@@ -84,7 +84,8 @@ def run_diff(
     with hold_output(out, overwrite=overwrite) if out else nullcontext():
         rankings = [read_artifact(path, "ranking") for path in (before, after)]
         chosen, notes = _shared_classes(rankings, classes)
-        known = known or _recorded_known(rankings[1])
+        recorded, is_unchanged = recorded_known(rankings[1])
+        known = known or (recorded if is_unchanged else None)
         notes += _notes(rankings, known)
         formulas = read_artifact(known, "known").table["formula"].to_pylist() if known else ()
         rows: list[dict[str, Any]] = []
@@ -162,15 +163,6 @@ def _shared_classes(rankings: Sequence[Artifact], classes: Sequence[str] | None)
     if not shared:
         raise ConfigError(f"diff: no class is in both rankings; the first has {', '.join(old)}, the second {', '.join(new)}")
     return shared, [f"{name}: only in {rankings[name in new].path}; not compared" for name in wanted if name not in shared]
-
-
-def _recorded_known(ranking: Artifact) -> Path | None:
-    """Return the known compositions that a ranking left out, if they are still what they were."""
-    recorded = ranking.metadata["extra"]["known"]
-    if recorded is None or not Path(recorded).exists():
-        return None
-    sha256 = next(item["sha256"] for item in ranking.metadata["inputs"] if item["path"] == recorded)
-    return Path(recorded) if sha256_of_file(Path(recorded)) == sha256 else None
 
 
 def _notes(rankings: Sequence[Artifact], known: Path | None) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crcrank.artifacts.schemas import SCHEMAS
-from crcrank.artifacts.store import Artifact, Provenance, hold_output, read_artifact, sha256_of_file, sibling, write_artifact
+from crcrank.artifacts.store import Artifact, Provenance, hold_output, read_artifact, sibling, write_artifact
 from crcrank.config import Settings
 from crcrank.errors import ArtifactError, InputDataError
 from crcrank.evaluation.calibration import STATEMENT, calibration_error, calibration_table
@@ -22,7 +22,7 @@ from crcrank.report.discovery import DiscoveryCurve, draw_discovery
 from crcrank.report.recall import RecallCurve, draw_recall
 from crcrank.space.placement import Placer, count_reasons
 from crcrank.space.space import Space
-from crcrank.stages.common import chosen_classes, filters_in_words, load_space, read_compositions, replacing_all
+from crcrank.stages.common import chosen_classes, filters_in_words, load_space, read_compositions, recorded_known, replacing_all
 from crcrank.stages.compounds import CompoundTable, KnownCounts, Ranks, read_ranks
 from crcrank.stages.ranks import KNOWN, rank_paths
 
@@ -190,7 +190,7 @@ def run_validate(
     with hold_output(out, overwrite=overwrite):
         space, ions = load_space(settings)
         ranked = read_artifact(ranking, "ranking", space_digest=space.digest)
-        known = known or _recorded_known(ranked)
+        known = known or _left_out(ranked)
         lists = [read_artifact(path, "known") for path in holdouts]
         chosen = chosen_classes(classes, tuple(ranked.metadata["extra"]["classes"]), settings)
         progress.start("validate", len(lists) + 1, "lists")
@@ -357,7 +357,7 @@ class _Measured:
         return [described | asdict(row) for row in table]
 
 
-def _recorded_known(ranking: Artifact) -> Path | None:
+def _left_out(ranking: Artifact) -> Path | None:
     """Return the known compositions that the ranking left out, if they are still what they were.
 
     Raises
@@ -365,12 +365,8 @@ def _recorded_known(ranking: Artifact) -> Path | None:
     ArtifactError
         If the file has gone or changed.
     """
-    recorded = ranking.metadata["extra"]["known"]
-    if recorded is None:
-        return None
-    path = Path(recorded)
-    sha256 = next(item["sha256"] for item in ranking.metadata["inputs"] if item["path"] == recorded)
-    if not path.exists() or sha256_of_file(path) != sha256:
+    path, is_unchanged = recorded_known(ranking)
+    if path and not is_unchanged:
         what = "has changed since" if path.exists() else "is not there any more"
         raise ArtifactError(f"{path}: the known compositions of {ranking.path} {what}; name them with --known, or rank again")
     return path
