@@ -1,45 +1,91 @@
-"""Compositions that are mixtures of known compounds in name: they lie on a line between two of them."""
+"""Compositions that are mixtures of known compounds in name: they lie on a line between two of them.
+
+Only mixtures of two are looked for, since more would say nothing. With fixed oxidation states the balance of charges is one linear
+equation, and what solves it for n cations and an anion is just what n simple compounds, one of each cation, add up to: BaTiO3 is
+BaO + TiO2, and any oxide of three metals is a mixture of their three oxides. So with two cations nearly every formula lies on a line,
+and what tells something is between which compounds; with three or four, to lie on one is particular.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from itertools import combinations
-from math import gcd, lcm
+from typing import NamedTuple
 
 import numpy as np
 
-from crcrank.chem.formula import pretty_formula
 from crcrank.space.space import Compositions
 
-_SAME = 1e-9  # atomic fractions
-_OPPOSITE = 1e-9 - 1  # the cosine between the ways to two compounds; what passes is then solved in whole numbers
+_CODES_SEED = 20182  # any number: directions are found by codes of 64 bits
 
 
-@dataclass(frozen=True)
-class Mixture:
-    """Known compounds that make up a formula exactly.
+class TieLines(NamedTuple):
+    """For each composition the two known compounds on whose line it lies.
 
     Attributes
     ----------
     parts
-        Elements and amounts of each compound.
+        Which known compounds, -1 where there are none, int64 (n, 2).
     numbers
-        Formula units of each, without a common divisor.
+        Formula units of each that add up to the composition, without a common divisor, int64 (n, 2).
     """
 
-    parts: tuple[tuple[Sequence[str], Sequence[int]], ...]
-    numbers: tuple[int, ...]
-
-    def __str__(self) -> str:
-        texts = (_pretty(tuple(elements), tuple(amounts)) for elements, amounts in self.parts)
-        return " + ".join(text if n == 1 else f"{n} {text}" for text, n in zip(texts, self.numbers, strict=True))
+    parts: np.ndarray
+    numbers: np.ndarray
 
 
-@lru_cache(maxsize=1 << 16)
-def _pretty(elements: tuple[str, ...], amounts: tuple[int, ...]) -> str:
-    return pretty_formula(elements, amounts)
+class _Systems(NamedTuple):
+    """Known compositions of one number of elements, sorted by their chemical system.
+
+    Attributes
+    ----------
+    keys, first
+        A number for each system, ascending, int64 (n_systems,), and where each begins and the last ends, int64 (n_systems + 1,).
+    known, amounts
+        Which compositions, int64 (n,), and their amounts, int64 (n, n_elements).
+    """
+
+    keys: np.ndarray
+    first: np.ndarray
+    known: np.ndarray
+    amounts: np.ndarray
+
+    def of(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the compositions of each of some systems, as (index into ``keys``, index into ``known``), int64 (n,)."""
+        systems = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        n = np.where(self.keys[systems] == keys, np.diff(self.first)[systems], 0)
+        rows = np.repeat(np.arange(len(keys)), n)
+        return rows, np.arange(len(rows)) + (self.first[systems] - np.cumsum(n) + n)[rows]
+
+    def spread(self, places: np.ndarray, columns: Sequence[int], n_columns: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return which compositions are at some places, and their amounts in some columns of several, int64 (n, n_columns)."""
+        amounts = np.zeros((len(places), n_columns), np.int64)
+        amounts[:, columns] = self.amounts[places]
+        return self.known[places], amounts
+
+
+class _Views(NamedTuple):
+    """Known compounds as seen from compositions, those of a composition in a fixed order.
+
+    Attributes
+    ----------
+    row, known
+        From which composition, and which known compound, int64 (n,).
+    way
+        The difference of the atomic fractions, in the smallest whole numbers, int64 (n, n_elements).
+    steps, n_atoms
+        How many times ``way`` it is, when divided by the numbers of atoms of both, and the number of the compound, int64 (n,).
+    """
+
+    row: np.ndarray
+    known: np.ndarray
+    way: np.ndarray
+    steps: np.ndarray
+    n_atoms: np.ndarray
+
+    def taken(self, chosen: np.ndarray) -> _Views:
+        """Return some of them."""
+        return _Views(*(column[chosen] for column in self))
 
 
 class KnownSystems:
@@ -52,80 +98,122 @@ class KnownSystems:
     """
 
     def __init__(self, known: Compositions) -> None:
-        self._known = known
         self._rows: dict[tuple[str, ...], list[int]] = {}
-        self._points_by_elements: dict[tuple[str, ...], tuple[np.ndarray, np.ndarray]] = {}
         for i, (elements, _) in enumerate(known):
             self._rows.setdefault(tuple(elements), []).append(i)
+        self._codes = {symbol: i for i, symbol in enumerate(sorted({symbol for elements in self._rows for symbol in elements}))}
+        self._systems = {n: self._sorted(n, known) for n in sorted({len(elements) for elements in self._rows})}
 
     def within(self, elements: Sequence[str]) -> list[int]:
         """Return the known compositions of exactly these elements."""
         return self._rows.get(tuple(elements), [])
 
-    def below(self, elements: Sequence[str]) -> list[int]:
-        """Return the known compositions of these elements or some of them."""
-        subsets = (subset for n in range(1, len(elements) + 1) for subset in combinations(elements, n))
-        return [i for subset in subsets for i in self._rows.get(subset, ())]
+    def tie_lines(self, wanted: Compositions) -> TieLines:
+        """Return between which two known compounds each composition lies, the closest to it of several.
 
-    def tie_line(self, elements: Sequence[str], amounts: Sequence[int]) -> Mixture | None:
-        """Return the two known compounds on whose line a composition lies, the closest to it of several; None if there are none.
+        The closest are those with the smallest mean square distance, in atomic fractions and weighted by their share of the atoms; of
+        equally close ones the first, where fewer elements come before more, then the alphabet and the order of the known.
 
-        The closest are those with the smallest mean square distance, in atomic fractions and weighted by their share of the atoms.
+        Parameters
+        ----------
+        wanted
+            Elements in alphabetical order, nine at most, and amounts of each.
         """
-        rows, points = self._points(tuple(elements))
-        steps = points - np.divide(amounts, sum(amounts))
-        squares = np.einsum("ne,ne->n", steps, steps)
-        others = np.flatnonzero(squares > _SAME**2)
-        rows, lengths = rows[others], np.sqrt(squares[others])
-        units = steps[others] / lengths[:, None]
-        first, second = np.nonzero(units @ units.T < _OPPOSITE)
-        once = first < second
-        first, second = first[once], second[once]
-        order = np.argsort(lengths[first] * lengths[second], kind="stable")  # at distances a and b, the weighted mean of squares is a b
-        pairs = (rows[[first[i], second[i]]].tolist() for i in order)
-        return next(filter(None, (self._solved(elements, amounts, pair) for pair in pairs)), None)
+        lines = TieLines(np.full((len(wanted), 2), -1), np.zeros((len(wanted), 2), np.int64))
+        sizes = np.array([len(elements) for elements, _ in wanted], np.int64)
+        for n in np.unique(sizes):
+            rows = np.flatnonzero(sizes == n)
+            chosen = [wanted[row] for row in rows.tolist()]
+            codes = [[self._codes.get(symbol, len(self._codes)) for symbol in elements] for elements, _ in chosen]
+            self._fill(lines, rows, np.array(codes), np.array([amounts for _, amounts in chosen]))
+        return lines
 
-    def _points(self, elements: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the known compositions of some elements or fewer, int64 (n,), and their atomic fractions, float64 (n, n_elements)."""
-        if elements not in self._points_by_elements:
-            rows = self.below(elements)
-            index = {symbol: i for i, symbol in enumerate(elements)}
-            points = np.zeros((len(rows), len(elements)))
-            for point, row in zip(points, rows, strict=True):
-                for symbol, n in zip(*self._known[row], strict=True):
-                    point[index[symbol]] = n
-            self._points_by_elements[elements] = np.array(rows, np.int64), points / points.sum(axis=1, keepdims=True)
-        return self._points_by_elements[elements]
+    def _fill(self, lines: TieLines, rows: np.ndarray, elements: np.ndarray, amounts: np.ndarray) -> None:
+        """Fill some rows; elements and amounts (n_rows, n_elements)."""
+        seen = self._views(elements, amounts)
+        pairs = _nearest_opposites(seen)
+        first, second = seen.taken(pairs[:, 0]), seen.taken(pairs[:, 1])
+        # At distances a and b, the weighted mean of squares is a b; equal ones are equal here, being quotients of whole numbers.
+        spreads = first.steps * second.steps * np.einsum("ne,ne->n", first.way, first.way) / (first.n_atoms * second.n_atoms)
+        order = np.lexsort((pairs[:, 1], pairs[:, 0], spreads, first.row))
+        found, closest = np.unique(first.row[order], return_index=True)
+        first, second = first.taken(order[closest]), second.taken(order[closest])
+        numbers = np.column_stack([second.steps, first.steps])
+        lines.parts[rows[found]] = np.column_stack([first.known, second.known])
+        lines.numbers[rows[found]] = numbers // np.gcd(*numbers.T)[:, None]
 
-    def _solved(self, elements: Sequence[str], amounts: Sequence[int], rows: Sequence[int]) -> Mixture | None:
-        """Return the mixture of known compositions that is a composition exactly, None if there is none of all of them."""
-        columns = [dict(zip(*self._known[row], strict=True)) for row in rows]
-        numbers = solved([[column.get(symbol, 0) for column in columns] for symbol in elements], amounts)
-        return Mixture(tuple(self._known[row] for row in rows), numbers) if numbers else None
+    def _views(self, elements: np.ndarray, amounts: np.ndarray) -> _Views:
+        """Return the known compounds as seen from each composition, those that can have an opposite."""
+        subsets = [columns for columns in _subsets(elements.shape[1]) if len(columns) in self._systems]
+        found = [self._systems[len(columns)].of(self._keys(elements[:, columns])) for columns in subsets]
+        is_useful = _can_have_opposites(elements.shape, subsets, [rows for rows, _ in found])
+        parts = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, elements.shape[1]), np.int64))]
+        for columns, (rows, places) in zip(subsets, found, strict=True):
+            kept = np.flatnonzero(is_useful[rows, _mask(columns)])
+            parts.append((rows[kept], *self._systems[len(columns)].spread(places[kept], columns, elements.shape[1])))
+        row, known, own = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return _seen(row, known, own, amounts[row])
+
+    def _sorted(self, n_elements: int, known: Compositions) -> _Systems:
+        rows = np.array([i for i, (elements, _) in enumerate(known) if len(elements) == n_elements])
+        elements = np.array([[self._codes[symbol] for symbol in known[i][0]] for i in rows])
+        keys = self._keys(elements)
+        order = np.argsort(keys, kind="stable")
+        distinct, first = np.unique(keys[order], return_index=True)
+        return _Systems(distinct, np.append(first, len(rows)), rows[order], np.array([known[i][1] for i in rows])[order])
+
+    def _keys(self, elements: np.ndarray) -> np.ndarray:
+        """Return a number for each chemical system, int64 (n,)."""
+        keys = np.zeros(len(elements), np.int64)
+        for column in elements.T:
+            keys = keys * (len(self._codes) + 1) + column
+        return keys
 
 
-def solved(matrix: Sequence[Sequence[int]], wanted: Sequence[int]) -> tuple[int, ...] | None:
-    """Return whole numbers above zero, without a common divisor, whose products with the columns add up to a multiple of ``wanted``.
+def _subsets(n: int) -> Iterator[list[int]]:
+    """Yield the subsets of ``n`` columns, smaller ones first."""
+    for size in range(1, n + 1):
+        yield from map(list, combinations(range(n), size))
 
-    None if there are no such numbers, or more than one choice of them.
 
-    Examples
-    --------
-    >>> solved([[2, 0], [0, 2], [3, 3]], [1, 1, 3])
-    (1, 1)
-    >>> solved([[1, 0], [0, 1], [1, 2]], [1, 1, 4])
+def _mask(columns: Sequence[int]) -> int:
+    return sum(1 << column for column in columns)
+
+
+def _can_have_opposites(shape: tuple[int, ...], subsets: Sequence[Sequence[int]], rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Return for each row and subset of its columns whether known compounds hold all other columns, bool (n_rows, 2**n_columns).
+
+    There are known compounds of ``subsets`` in ``rows``.
     """
-    rows = [[*row, total] for row, total in zip(matrix, wanted, strict=True)]
-    n_columns = len(matrix[0])
-    for column in range(n_columns):
-        place = next((i for i, row in enumerate(rows[column:], column) if row[column]), None)
-        if place is None:
-            return None
-        pivot = rows.pop(place)
-        rows = [[value * pivot[column] - row[column] * own for value, own in zip(row, pivot, strict=True)] for row in rows]
-        rows.insert(column, pivot)
-    if any(row[-1] for row in rows[n_columns:]) or any(row[i] * row[-1] <= 0 for i, row in enumerate(rows[:n_columns])):
-        return None
-    units = lcm(*(row[i] for i, row in enumerate(rows[:n_columns])))
-    numbers = [row[-1] * units // row[i] for i, row in enumerate(rows[:n_columns])]
-    return tuple(n // gcd(*numbers) for n in numbers)
+    holds = np.zeros((shape[0], 1 << shape[1]), bool)
+    for columns, own in zip(subsets, rows, strict=True):
+        holds[own, _mask(columns)] = True
+    for column in range(shape[1]):  # what holds a set of columns holds the set without this one, too
+        both = holds.reshape(shape[0], -1, 2, 1 << column)
+        both[:, :, 0] |= both[:, :, 1]
+    return holds[:, ::-1]
+
+
+def _seen(rows: np.ndarray, known: np.ndarray, amounts: np.ndarray, origin: np.ndarray) -> _Views:
+    """Return known compounds as seen from compositions, amounts and origin (n, n_elements); none sees itself."""
+    n_atoms = amounts.sum(axis=1)
+    way = amounts * origin.sum(axis=1, keepdims=True) - origin * n_atoms[:, None]
+    steps = np.gcd.reduce(way, axis=1)
+    return _Views(rows, known, way // np.maximum(steps, 1)[:, None], steps, n_atoms).taken(np.flatnonzero(steps))
+
+
+def _nearest_opposites(seen: _Views) -> np.ndarray:
+    """Return on each line through a composition the two nearest to it, one on either side, as ascending indices, int64 (n, 2)."""
+    leading = np.take_along_axis(seen.way, (seen.way != 0).argmax(axis=1, keepdims=True), axis=1)[:, 0]
+    is_ahead = leading > 0
+    way_codes = seen.way @ np.random.default_rng(_CODES_SEED).integers(-(2**63), 2**63, seen.way.shape[1])
+    codes = np.where(is_ahead, way_codes, -way_codes)
+    order = np.lexsort((codes, seen.row))
+    is_new = (np.diff(seen.row[order], prepend=-1) != 0) | (np.diff(codes[order], prepend=0) != 0)
+    line = np.empty(len(order), np.int64)
+    line[order] = np.cumsum(is_new) - 1
+    n, n_ahead = np.bincount(line), np.bincount(line, is_ahead)
+    kept = np.flatnonzero(((n_ahead > 0) & (n_ahead < n))[line])
+    order = kept[np.lexsort((seen.steps[kept] / seen.n_atoms[kept], is_ahead[kept], line[kept]))]
+    sides = np.unique(2 * line[order] + is_ahead[order], return_index=True)[1]
+    return np.sort(order[sides].reshape(-1, 2), axis=1)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from crcrank.chem.cautions import Cautions
-from crcrank.chem.formula import format_formula
+from crcrank.chem.formula import format_formula, pretty_formula
 from crcrank.chem.ions import IonTable, parse_ion
 from crcrank.ranking.limits import family
 from crcrank.ranking.mixtures import KnownSystems
@@ -54,13 +55,12 @@ class Surroundings:
         }
         if not self.known:
             return about | dict.fromkeys(_OF_KNOWN, [None] * len(candidates))
-        mixtures = (self.systems.tie_line(*pair) for pair in zip(elements, amounts, strict=True))
         return (
             about
             | self._nearest(name, candidates)
             | {
                 "n_known_in_system": [len(self.systems.within(symbols)) for symbols in elements],
-                "mixture": [None if mixture is None else str(mixture) for mixture in mixtures],
+                "mixture": self._mixtures(list(zip(elements, amounts, strict=True))),
             }
         )
 
@@ -72,6 +72,15 @@ class Surroundings:
     @cached_property
     def _unusual(self) -> frozenset[str]:
         return frozenset(label for label in self.space.ions.labels if self.ions.frequency(parse_ion(label)) < UNUSUAL_BELOW)
+
+    def _mixtures(self, compositions: Compositions) -> list[str | None]:
+        parts, numbers = (column.tolist() for column in self.systems.tie_lines(compositions))
+        names = {i: pretty_formula(*self.known[i]) for i in {*chain.from_iterable(parts)} - {-1}}
+
+        def written(pair: Sequence[int], units: Sequence[int]) -> str:
+            return " + ".join(names[i] if n == 1 else f"{n} {names[i]}" for i, n in zip(pair, units, strict=True))
+
+        return [None if -1 in pair else written(pair, units) for pair, units in zip(parts, numbers, strict=True)]
 
     def _nearest(self, name: str, candidates: Candidates) -> dict[str, Any]:
         likeliest = self.placements[name].best()
