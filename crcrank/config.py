@@ -121,6 +121,13 @@ class SubstitutionSettings(_Section):
     shrinkage: float = Field(gt=0)
 
 
+class EaseSettings(_Section):
+    """A linear autoencoder of what is known in one place."""
+
+    l2: float = Field(gt=0)
+    dropout: float = Field(ge=0, lt=1)
+
+
 class PopularitySettings(_Section):
     """How frequencies are counted."""
 
@@ -152,7 +159,7 @@ class StackSettings(_Section):
     depth: int = Field(ge=1)
     trees: TreeSettings
     fm: FMSettings
-    substitution: SubstitutionSettings
+    ease: EaseSettings
 
 
 class RandomSettings(_Section):
@@ -224,7 +231,7 @@ class NMFSettings(_Section):
 class TrainSettings(_Section):
     """The model, what it learns, and how each kind of model is fitted; a model's settings are the section of its name."""
 
-    model: Literal["fm", "nnmf", "tucker", "cp", "svd", "nmf", "substitution", "popularity", "forest", "random", "stack"]
+    model: Literal["fm", "nnmf", "tucker", "cp", "svd", "nmf", "ease", "substitution", "popularity", "forest", "random", "stack"]
     classes: tuple[str, ...]
     validation_fraction: float = Field(ge=0, lt=1)
     fm: FMSettings
@@ -233,6 +240,7 @@ class TrainSettings(_Section):
     cp: CPSettings
     svd: SVDSettings
     nmf: NMFSettings
+    ease: EaseSettings
     substitution: SubstitutionSettings
     popularity: PopularitySettings
     forest: ForestSettings
@@ -462,7 +470,7 @@ def _fill_first_stage(values: dict[str, Any]) -> None:
     train = _table(values, "train")
     stack = _table(train, "stack")
     if isinstance(stack, dict):
-        for name in ("fm", "substitution"):
+        for name in ("fm", "ease"):
             if isinstance(stack.get(name, {}), dict):
                 stack[name] = _merged(dict(_table(train, name)), stack.get(name, {}))
 

@@ -246,10 +246,38 @@ def replacement_probabilities(known_by_class, ions, shrinkage):
     return {(old, new): (n + shrinkage * n_known[new] / of_charge[new[1]]) / (n_known[old] + shrinkage) for (old, new), n in n_both.items()}
 
 
+def foretelling(known_by_class, ions, l2, odds):
+    """Return {(old, new): weight} of least squares that foretell each ion known in a place from the others known there, one by one."""
+    places = {}
+    for number, known in enumerate(known_by_class):
+        for one in known:
+            for part in one:
+                places.setdefault((number, one - {part}, *part[1:]), set()).add(part[:2])
+    marks = np.array([[float(ion in here) for ion in ions] for here in places.values()]).reshape(-1, len(ions))
+    weights = {(ion, ion): 0.0 for ion in ions}
+    for j, new in enumerate(ions):
+        others = np.delete(marks, j, axis=1)
+        penalty = np.diag(l2 + odds * (others**2).sum(axis=0))
+        solution = np.linalg.solve(others.T @ others + penalty, others.T @ marks[:, j])
+        weights |= {(old, new): weight for old, weight in zip((ion for ion in ions if ion != new), solution, strict=True)}
+    return weights
+
+
+def background_rate(known, ions, n_candidates):
+    """Return the share of the candidates that are known and have no known neighbour; one at least."""
+    alone = [one for one in known if not any(other in known for _, _, other in replacements(one, ions))]
+    return max(len(alone), 1) / n_candidates
+
+
+def ease_score(candidate, known, ions, weights, n_candidates):
+    """Return log(rate): the weights of all known neighbours, if they add up to more than nothing, and the background."""
+    total = sum(weights[old, new] for new, old, other in replacements(candidate, ions) if other in known)
+    return math.log(background_rate(known, ions, n_candidates) + max(total, 0.0))
+
+
 def substitution_score(candidate, known, ions, probabilities, n_candidates):
     """Return log(rate): what each known neighbour adds, and a background by the known candidates without neighbours."""
-    alone = [one for one in known if not any(other in known for _, _, other in replacements(one, ions))]
-    rate = max(len(alone), 1) / n_candidates
+    rate = background_rate(known, ions, n_candidates)
     for new, old, other in replacements(candidate, ions):
         if other in known:
             rate -= math.log1p(-probabilities[old, new])

@@ -7,9 +7,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from small_spaces import FIXED_CASES, as_sets, cases, class_ids, space_of
 
-from crcrank.config import PopularitySettings, SubstitutionSettings
+from crcrank.config import EaseSettings, PopularitySettings, SubstitutionSettings
 from crcrank.errors import ArtifactError, ConfigError
 from crcrank.models.contract import TrainingData
+from crcrank.models.ease import autoencoder, fit_ease
 from crcrank.models.popularity import fit_popularity
 from crcrank.models.substitution import Substitution, fit_substitution, replacements, similarity_of_ions
 from crcrank.progress import SilentProgress
@@ -74,6 +75,34 @@ def test_substitution_is_the_twin(case):
             naive.substitution_score(one, known[name], ions, probabilities, n_candidates) for one in as_sets(data.space, name, candidates)
         ]
         np.testing.assert_allclose(model.scores(name, candidates), expected, rtol=1e-9)
+
+
+@settings(deadline=None, max_examples=60)
+@given(_known(), st.sampled_from([0.0, 0.5]))
+def test_the_linear_autoencoder_is_the_twin(case, dropout):
+    data, ions = case
+    known = _sets_of(data)
+    model = _fit(fit_ease, data, EaseSettings(l2=2.0, dropout=dropout))
+    weights = naive.foretelling(known.values(), list(ions), 2.0, dropout / (1 - dropout))
+    for name in data.classes:
+        candidates = data.space.decode(name, class_ids(data.space, name)[:300])
+        n_candidates = data.space.classes[name].n_candidates
+        expected = [naive.ease_score(one, known[name], ions, weights, n_candidates) for one in as_sets(data.space, name, candidates)]
+        np.testing.assert_allclose(model.scores(name, candidates), expected, rtol=1e-9, atol=1e-12)
+        for row in range(0, len(candidates), 37):
+            one = candidates.take(np.array([row]))
+            assert sum(term.value for term in model.terms(name, one)) == pytest.approx(model.scores(name, one)[0], abs=1e-9)
+
+
+def test_the_linear_autoencoder_finds_what_is_left_out_of_a_pattern():
+    """Ions of two kinds, never together: a half-seen row is filled by its own kind, and the other kind speaks against it."""
+    rng = np.random.default_rng(0)
+    marks = np.kron(rng.permutation(np.repeat(np.eye(2), 40, axis=0)), np.ones(5)) * (rng.random((80, 10)) < 0.7)
+    weights = autoencoder(marks.T @ marks, EaseSettings(l2=1.0, dropout=0.2))
+    foretold = np.array([1.0, 1, 1, 0, 0, 0, 0, 0, 0, 0]) @ weights
+    assert foretold[3:5].min() > 0.3
+    assert foretold[5:].max() < 0.1
+    assert not np.diagonal(weights).any()
 
 
 @settings(deadline=None, max_examples=30)

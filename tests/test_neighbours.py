@@ -33,19 +33,24 @@ def _assert_summary(features, group, row, values, candidate):
 )
 def test_what_is_known_around_is_the_twins(chosen, more):
     space, known, asked = _world(chosen, more)
-    around = Neighbourhood(space, known, np.zeros((len(space.ions.elements), 1)), ("none",))
+    labels = [(ion.element, ion.oxidation_state) for ion in (*space.ions.cations, *space.ions.anions)]
+    rates = np.random.default_rng(1).standard_normal((len(labels), len(labels)))
+    around = Neighbourhood(space, known, np.zeros((len(space.ions.elements), 1)), ("none",), rates)
+
+    def added(ion, other):
+        return 0.0 if ion == other else rates[labels.index(other), labels.index(ion)]
+
     sets = {name: as_sets(space, name, item) for name, item in known.items()}
     n_counted = 0
     for name, candidates in asked.items():
         features = around.features(name, candidates)
-        similarity = naive.ion_similarity(sets[name])
         for row, candidate in enumerate(as_sets(space, name, candidates)):
             counts = naive.around(candidate, sets[name])
             assert features["stoichiometry"][row] == counts["stoichiometry"]
             for group in _GROUPS:
                 _assert_summary(features, group, row, {element: counts[group, element] for element, _, _ in candidate}, candidate)
-            alike = {part[0]: naive.likeness(candidate, part, sets[name], similarity) for part in candidate}
-            _assert_summary(features, "substitution.class", row, alike, candidate)
+            foretold = {part[0]: naive.likeness(candidate, part, sets[name], added) for part in candidate}
+            _assert_summary(features, "foretold", row, foretold, candidate)
             n_counted += sum(counts.values())
     assert n_counted > 100
 
@@ -54,7 +59,7 @@ def test_what_is_known_around_is_the_twins(chosen, more):
 def test_compositions_are_described(chosen):
     space, known, asked = _world(chosen, (1, 4))
     properties = np.random.default_rng(0).standard_normal((len(space.ions.elements), 2))
-    features = Neighbourhood(space, known, properties, ("first", "second")).features("first", asked["first"])
+    features = Neighbourhood(space, known, properties, ("first", "second"), np.zeros((len(space.ions.labels),) * 2)).features("first", asked["first"])
     index = {symbol: i for i, symbol in enumerate(space.ions.elements)}
     for row, candidate in enumerate(as_sets(space, "first", asked["first"])):
         total = sum(amount for _, _, amount in candidate)

@@ -108,9 +108,9 @@ def test_the_second_stage_orders_what_the_first_finds_and_no_more(data):
 def test_another_model_can_be_the_second_stage(data):
     model, everything = fit(data), search_filter(data.space, ElementFilter())
     options = {"excluded": np.empty(0, np.int64), "search_filter": everything}
-    machine, substitution = model.first_stage
-    found = Stages.of(machine, substitution, 20).rank(data.space, "first", 20, **options).ranked
+    machine, autoencoder = model.first_stage
+    found = Stages.of(machine, autoencoder, 20).rank(data.space, "first", 20, **options).ranked
     first = Stages.of(machine, None, 20).rank(data.space, "first", 20, **options).ranked
     assert keys(data, "first", found.candidates) == keys(data, "first", first.candidates)
     assert found.ids.tolist() != first.ids.tolist()
-    np.testing.assert_allclose(found.scores, substitution.scores("first", found.candidates))
+    np.testing.assert_allclose(found.scores, autoencoder.scores("first", found.candidates))

@@ -1,8 +1,8 @@
 """What is known around a candidate, as numbers that a second stage learns from.
 
-A candidate is a set of positions, ions at coefficients. Known compounds that differ from it in one ion, weighted by how alike
-the two ions are (data-mined ionic substitution: Hautier et al., Inorg. Chem. 50, 656 (2011), doi:10.1021/ic102031h), and those of its
-stoichiometry and with its ions are counted. No number depends on the order of the cations.
+A candidate is a set of positions, ions at coefficients. What the ions known in each position, all else the same, foretell of the
+candidate's ion is added up (:mod:`crcrank.models.ease`), and known compounds of its stoichiometry and with its ions are counted. No
+number depends on the order of the cations.
 
 Nothing counts what is known of the chemical system. Where single compounds are held back, trees learn from such counts that systems
 with known compounds hold more; where whole systems are held back they then find far less than substitution alone.
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from crcrank.space.positions import Codes, Positions, shared_surroundings, similarity
+from crcrank.space.positions import Codes, Positions
 from crcrank.space.space import Candidates, Space
 
 _SUMMARY = ("sum", "largest", "smallest", "anion")
@@ -49,35 +49,34 @@ class Neighbourhood:
         Standardised properties of the elements of the space, float64 (n_elements, n_properties).
     property_names
         Their names.
+    rates
+        What each ion known in a position adds to another there, float64 (n_ions, n_ions).
     """
 
-    def __init__(self, space: Space, known: Mapping[str, Candidates], properties: np.ndarray, property_names: tuple[str, ...]) -> None:
-        self._space, self._properties, self._property_names = space, properties, property_names
+    def __init__(
+        self, space: Space, known: Mapping[str, Candidates], properties: np.ndarray, property_names: tuple[str, ...], rates: np.ndarray
+    ) -> None:
+        self._space, self._properties, self._property_names, self._rates = space, properties, property_names, rates
         self._codes = Codes.of(space)
         self._known = {name: Positions(space, name, candidates, self._codes) for name, candidates in known.items()}
-        self._alike = {name: shared_surroundings(item, len(space.ions.labels)) for name, item in self._known.items()}
 
     def features(self, name: str, candidates: Candidates) -> dict[str, np.ndarray]:
         """Return what is known around candidates of class ``name``, by name of the feature, float64 (n,) each."""
         asked = Positions(self._space, name, candidates, self._codes)
         features: dict[str, np.ndarray] = {"cations": np.full(len(candidates), float(asked.n_cations))}
-        for group, values in {**self._substitutions(name, asked), **self._counts(name, asked)}.items():
+        for group, values in {"foretold": self._foretold(name, asked), **self._counts(name, asked)}.items():
             summary = _summary(values, asked.n_cations) if values.ndim == 2 else values[:, None]
             for label, column in zip(_SUMMARY, summary.T, strict=False):
                 features[f"{group}.{label}" if values.ndim == 2 else group] = column
         return features | self._composition(asked)
 
-    def _substitutions(self, name: str, asked: Positions) -> dict[str, np.ndarray]:
-        """Return, for each position, how alike its ion is to those that known compounds have there with all else the same."""
+    def _foretold(self, name: str, asked: Positions) -> np.ndarray:
+        """Return, for each position, what the ions that are known there with all else the same add to its ion, (n, n_positions)."""
         known = self._known[name]
         surroundings, row = np.unique(known.surroundings.ravel(), return_inverse=True)
         occurs = csr_matrix((np.ones(row.size), (row.ravel(), known.ions.ravel())), (len(surroundings), len(self._space.ions.labels)))
         place = np.minimum(np.searchsorted(surroundings, asked.surroundings), len(surroundings) - 1)
-        found = surroundings[place] == asked.surroundings
-        shared = {"class": self._alike[name], "all": np.sum(list(self._alike.values()), axis=0)}
-        return {
-            f"substitution.{key}": np.where(found, (occurs @ similarity(counts))[place, asked.ions], 0.0) for key, counts in shared.items()
-        }
+        return np.where(surroundings[place] == asked.surroundings, (occurs @ self._rates)[place, asked.ions], 0.0)
 
     def _counts(self, name: str, asked: Positions) -> dict[str, np.ndarray]:
         """Return numbers of known compounds, (n,) or for each position (n, n_positions)."""

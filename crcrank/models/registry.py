@@ -22,6 +22,7 @@ RECOMMENDERS = {
     "svd": Kind("svd:fit_svd", "matrices:FittedMatrices"),
     "nmf": Kind("nmf:fit_nmf", "matrices:FittedMatrices"),
     "forest": Kind("forest:fit_forest", "forest:Forest"),
+    "ease": Kind("ease:fit_ease", "substitution:Substitution"),
     "substitution": Kind("substitution:fit_substitution", "substitution:Substitution"),
     "popularity": Kind("popularity:fit_popularity", "popularity:Popularity"),
     "random": Kind("chance:fit_random", "chance:Chance"),

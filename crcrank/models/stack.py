@@ -1,6 +1,6 @@
-"""Two stages: Factorization Machines and substitution find the best candidates of a whole class, trees order them anew.
+"""Two stages: Factorization Machines and a linear autoencoder find the best candidates of a whole class, trees order them anew.
 
-Each machine holds back a part of the known compounds of its own. The candidates that it and the substitution model then rank
+Each machine holds back a part of the known compounds of its own. The candidates that it and the autoencoder then rank
 best, some of them held back, teach the trees what a real compound looks like among the well-ranked: by its scores, and by what is
 known around it (:mod:`crcrank.models.neighbours`). After that the machine takes its last steps on all known. So no compound is both
 counted as known and looked for (stacking: Wolpert, Neural Networks 5, 241 (1992), doi:10.1016/S0893-6080(05)80023-1).
@@ -15,14 +15,15 @@ from typing import Any, NoReturn, cast
 
 import numpy as np
 
-from crcrank.config import StackSettings, SubstitutionSettings
+from crcrank.config import StackSettings
 from crcrank.errors import ConfigError, ModelFitError
 from crcrank.models.contract import Arrays, Earlier, Fitted, Parts, Recommender, TrainingData, parameter
 from crcrank.models.descriptors import varying_properties
+from crcrank.models.ease import fit_ease
 from crcrank.models.fm import FactorizationMachine, FittedFM, Parameters
 from crcrank.models.neighbours import Neighbourhood
 from crcrank.models.staged import search_all
-from crcrank.models.substitution import Substitution, fit_substitution
+from crcrank.models.substitution import Substitution
 from crcrank.models.terms import Term, scaled
 from crcrank.models.training import Fit, history_rows, machine_of, prior_facts, prior_of
 from crcrank.models.trees import Trees, grow_trees, log_rate, tree_terms
@@ -40,7 +41,7 @@ class Stack:
     ----------
     space
         The space.
-    machine, substitution
+    machine, autoencoder
         What searches the whole class; the known candidates of the latter are those that the features count.
     properties
         Standardised properties of the elements of the space, float64 (n_elements, n_properties).
@@ -52,7 +53,7 @@ class Stack:
 
     space: Space
     machine: FittedFM
-    substitution: Substitution
+    autoencoder: Substitution
     properties: np.ndarray
     property_names: tuple[str, ...]
     trees: Trees
@@ -70,12 +71,12 @@ class Stack:
     @property
     def first_stage(self) -> tuple[Recommender, ...]:
         """What searches the whole class."""
-        return self.machine, self.substitution
+        return self.machine, self.autoencoder
 
     @cached_property
     def neighbourhood(self) -> Neighbourhood:
         """The known compounds, ready to be counted around candidates."""
-        return Neighbourhood(self.space, self.substitution.known, self.properties, self.property_names)
+        return Neighbourhood(self.space, self.autoencoder.known, self.properties, self.property_names, self.autoencoder.rates)
 
     def features(self, name: str, candidates: Candidates) -> dict[str, np.ndarray]:
         """Return what the trees see of candidates of class ``name``, by name of the feature, float64 (n,) each."""
@@ -84,18 +85,18 @@ class Stack:
     def scores(self, name: str, candidates: Candidates) -> np.ndarray:
         """Return log(rate) for candidates of class ``name``, float64 (n,): 1 - exp(-rate) is the probability of being real.
 
-        The rate is the geometric mean of those of the trees and of substitution: on compounds held back one by one or by whole
+        The rate is the geometric mean of those of the trees and of the autoencoder: on compounds held back one by one or by whole
         chemical systems, the mean puts more of them first than the trees do alone.
         """
         log_odds = self.trees.sums(_matrix(self.features(name, candidates)))
-        return np.asarray((log_rate(log_odds) + self.substitution.scores(name, candidates)) / 2)
+        return np.asarray((log_rate(log_odds) + self.autoencoder.scores(name, candidates)) / 2)
 
     def terms(self, name: str, candidates: Candidates) -> list[Term]:
-        """Return half the terms of the trees, a feature each, and half those of substitution for a single candidate."""
+        """Return half the terms of the trees, a feature each, and half those of the autoencoder for a single candidate."""
         features = self.features(name, candidates)
         trees = tree_terms(self.trees, _matrix(features)[0], [_in_words(feature) for feature in features])
         trees = [term._replace(group=f"trees: {term.group}") for term in trees]
-        return scaled([*trees, *self.substitution.terms(name, candidates)], 0.5)
+        return scaled([*trees, *self.autoencoder.terms(name, candidates)], 0.5)
 
     def program(self, name: str) -> NoReturn:
         """Refuse: the trees cannot be searched for their best.
@@ -110,13 +111,13 @@ class Stack:
     def arrays(self) -> Arrays:
         """Return all its numbers by name."""
         own = {"nodes": self.trees.nodes, "roots": self.trees.roots, "properties": self.properties}
-        return {**own, **_prefixed("machine", self.machine.arrays()), **_prefixed("substitution", self.substitution.arrays())}
+        return {**own, **_prefixed("machine", self.machine.arrays()), **_prefixed("autoencoder", self.autoencoder.arrays())}
 
     def facts(self) -> dict[str, Any]:
         """Return what else is needed to restore it, JSON-serialisable."""
         return {
             "machine": self.machine.facts(),
-            "substitution": self.substitution.facts(),
+            "autoencoder": self.autoencoder.facts(),
             "property_names": list(self.property_names),
             "n_nodes": self.trees.nodes.shape[1],
             "n_trees": len(self.trees.roots),
@@ -126,21 +127,20 @@ class Stack:
     def restore(cls, arrays: Arrays, facts: Mapping[str, Any], space: Space) -> Stack:
         """Return the model that :meth:`arrays` and :meth:`facts` came from."""
         machine = FittedFM.restore(_without_prefix("machine", arrays), facts["machine"], space)
-        substitution = Substitution.restore(_without_prefix("substitution", arrays), facts["substitution"], space)
+        autoencoder = Substitution.restore(_without_prefix("autoencoder", arrays), facts["autoencoder"], space)
         names = tuple(facts["property_names"])
         trees = Trees(parameter(arrays, "nodes", (5, facts["n_nodes"])), parameter(arrays, "roots", (facts["n_trees"],)))
         properties = parameter(arrays, "properties", (len(space.ions.elements), len(names)))
-        model = cls(space, machine, substitution, properties, names, trees)
-        name, known = next(iter(substitution.known.items()))
+        model = cls(space, machine, autoencoder, properties, names, trees)
+        name, known = next(iter(autoencoder.known.items()))
         trees.check(len(model.features(name, known.take(np.arange(1)))), "the nodes of the second stage")
         return model
 
 
 _FEATURES = {
     "score.0": ("score", "by the Factorization Machine"),
-    "score.1": ("score", "by substitution"),
-    "substitution.class": ("known around", "likeness to known compounds one ion away"),
-    "substitution.all": ("known around", "likeness to known compounds one ion away, by all classes"),
+    "score.1": ("score", "by the linear autoencoder"),
+    "foretold": ("known around", "foretold by known compounds one ion away"),
     "stoichiometry": ("known around", "known compounds of the stoichiometry"),
     "stoichiometry_anion": ("known around", "known compounds of the stoichiometry with the anion"),
     "stoichiometry_ion": ("known around", "known compounds of the stoichiometry with the ion"),
@@ -204,13 +204,14 @@ def fit_stack(
         fit = Fit(machine, (kept, held), settings.fm, rng.spawn(1)[0], n_threads, start)
         fit.search(progress)
         searched.append(dict(fit.parameters))
-        first = (FittedFM(machine, (fit.parameters,)), _substitution(data, kept, settings.substitution, rng))
-        lessons += teacher.lessons(first, Neighbourhood(data.space, kept, properties, names), (kept, held))
+        autoencoder = _autoencoder(data, kept, settings, rng)
+        around = Neighbourhood(data.space, kept, properties, names, autoencoder.rates)
+        lessons += teacher.lessons((FittedFM(machine, (fit.parameters,)), autoencoder), around, (kept, held))
         fit.finish(progress)
         fits.append(fit)
     trees = _grown(lessons, settings, int(rng.integers(2**31)), progress)
-    substitution = _substitution(data, data.all_known(), settings.substitution, rng)
-    model = Stack(data.space, FittedFM(machine, tuple(fit.parameters for fit in fits)), substitution, properties, names, trees)
+    autoencoder = _autoencoder(data, data.all_known(), settings, rng)
+    model = Stack(data.space, FittedFM(machine, tuple(fit.parameters for fit in fits)), autoencoder, properties, names, trees)
     return Fitted(
         model=model,
         n_epochs=sum(len(fit.history) for fit in fits),
@@ -219,11 +220,9 @@ def fit_stack(
     )
 
 
-def _substitution(
-    data: TrainingData, known: Mapping[str, Candidates], settings: SubstitutionSettings, rng: np.random.Generator
-) -> Substitution:
+def _autoencoder(data: TrainingData, known: Mapping[str, Candidates], settings: StackSettings, rng: np.random.Generator) -> Substitution:
     none = {name: item.take(np.arange(0)) for name, item in known.items()}
-    fitted = fit_substitution(TrainingData(data.space, known, none, data.elements), settings, rng, 1, SilentProgress())
+    fitted = fit_ease(TrainingData(data.space, known, none, data.elements), settings.ease, rng, 1, SilentProgress())
     return cast("Substitution", fitted.model)
 
 

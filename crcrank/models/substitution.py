@@ -95,7 +95,8 @@ class Substitution:
     known
         Known candidates of each class.
     rates
-        What a neighbour with the first ion adds to the rate of a candidate with the second, float64 (n_ions, n_ions).
+        What a neighbour with the first ion adds to the rate of a candidate with the second, float64 (n_ions, n_ions); all neighbours
+        together add 0 if their sum is negative.
     background
         Rate of the candidates without neighbours of each class, and added to all others.
     """
@@ -120,7 +121,7 @@ class Substitution:
         made = replacements(self.space, name, self.known[name])
         summed = ListedScores.sums(self.space, name, made.candidates, self.rates[made.old, made.new])
         background = self.background[name]
-        return ListedScores(summed.candidates, np.log(background + summed.scores), float(np.log(background)))
+        return ListedScores(summed.candidates, np.log(background + np.maximum(summed.scores, 0.0)), float(np.log(background)))
 
     def scores(self, name: str, candidates: Candidates) -> np.ndarray:
         """Return the scores of candidates of class ``name``, float64 (n,)."""
@@ -135,8 +136,9 @@ class Substitution:
         known = self.space.order_keys(self.known[name])
         found = np.flatnonzero(np.isin(self.space.order_keys(made.candidates), known))
         rates, background = self.rates[made.new[found], made.old[found]], self.background[name]
-        gain = np.log1p(rates.sum() / background) / max(rates.sum(), np.finfo(float).tiny)
-        labels, order = self.space.ions.labels, np.argsort(-rates, kind="stable")
+        total = max(rates.sum(), np.finfo(float).tiny)
+        gain = np.log1p(total / background) / total
+        labels, order = self.space.ions.labels, np.argsort(-np.abs(rates), kind="stable")
         donors = formulas(self.space, name, made.candidates.take(found))
         terms = [
             Term("substitution", f"{donors[i]}, {labels[made.new[found[i]]]} -> {labels[made.old[found[i]]]}", float(gain * rates[i]))
@@ -176,7 +178,7 @@ def fit_substitution(
     progress.start("train", len(data.classes), "classes")
     known = {name: data.known(name) for name in data.classes}
     counts = count_replacements(data.space, known)
-    background = {name: max(n_alone, 1) / data.space.classes[name].n_candidates for name, n_alone in counts.n_alone.items()}
+    background = background_rates(data.space, counts)
     progress.advance(len(data.classes))
     n_known, n_both = counts.n_known, counts.n_both
     if settings.similarity:
@@ -185,6 +187,11 @@ def fit_substitution(
     else:
         probability = np.full(n_both.shape, (n_both.sum() + 1) / (counts.n_possible + 2))
     return Fitted(Substitution(data.space, known, -np.log1p(-probability), background))
+
+
+def background_rates(space: Space, counts: Counts) -> dict[str, float]:
+    """Return for each class the share of its candidates that are known and have no known neighbour, taken to be one at least."""
+    return {name: max(n_alone, 1) / space.classes[name].n_candidates for name, n_alone in counts.n_alone.items()}
 
 
 class Counts(NamedTuple):

@@ -236,7 +236,7 @@ class _Explainer:
     def _parts(self, name: str, best: Candidates, score: float) -> list[Part]:
         """Return the score as a sum, and the scores of a first stage that are no terms of it."""
         parts = [Part("score", score, tuple(self.model.terms(name, best)))]
-        for what, model in zip(("Factorization Machine", "substitution"), getattr(self.model, "first_stage", ()), strict=False):
+        for what, model in zip(("Factorization Machine", "linear autoencoder"), getattr(self.model, "first_stage", ()), strict=False):
             parts.append(Part(what, float(model.scores(name, best)[0]), tuple(model.terms(name, best))))
         return parts
 

@@ -1,0 +1,53 @@
+"""A linear autoencoder: what is known in one place of a composition foretells what else is known there.
+
+The known compositions with all else the same, one place left open, form a row; the ions known in that place are marked in it. A
+square matrix ``B`` without diagonal foretells each mark of a row from the others, ``X ~ X B``, by least squares in closed form (EASE:
+Steck, WWW 2019, 3251, doi:10.1145/3308558.3313710, eq. 8), where each mark is left out with a probability, which is a penalty on the
+squares of the marks (EDLAE: Steck, NeurIPS 2020, arXiv:2007.00062, eq. 5). Unlike counts of how often two ions replace each other,
+it does not add up what two alike neighbours both say, and neighbours may speak against a candidate. The rate of a candidate is the
+sum over its places, as in substitution: each known composition that differs in one ion adds ``B[its ion, the candidate's]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from crcrank.config import EaseSettings
+from crcrank.models.contract import Fitted, TrainingData
+from crcrank.models.substitution import Substitution, background_rates, count_replacements
+from crcrank.progress import ProgressSink
+from crcrank.space.positions import Codes, Positions, shared_surroundings
+from crcrank.space.space import Candidates, Space
+
+
+def fit_ease(
+    data: TrainingData,
+    settings: EaseSettings,
+    rng: np.random.Generator,  # noqa: ARG001  (nothing is random)
+    n_threads: int,  # noqa: ARG001  (it takes a second)
+    progress: ProgressSink,
+) -> Fitted:
+    """Learn from all known compositions what the ions known in a place say about another."""
+    progress.start("train", len(data.classes), "classes")
+    known = {name: data.known(name) for name in data.classes}
+    rates = autoencoder(_shared(data.space, known), settings)
+    background = background_rates(data.space, count_replacements(data.space, known))
+    progress.advance(len(data.classes))
+    return Fitted(Substitution(data.space, known, rates, background))
+
+
+def autoencoder(shared: np.ndarray, settings: EaseSettings) -> np.ndarray:
+    """Return the matrix that foretells marks, float64 (n_items, n_items), without diagonal, from ``X' X`` of the same shape."""
+    odds = settings.dropout / (1 - settings.dropout)
+    inverse = np.linalg.inv(shared + np.diag(settings.l2 + odds * np.diagonal(shared)))
+    weights = -inverse / np.diagonal(inverse)
+    np.fill_diagonal(weights, 0.0)
+    return np.asarray(weights)
+
+
+def _shared(space: Space, known: Mapping[str, Candidates]) -> np.ndarray:
+    """Return in how many surroundings of any class two ions are both known, float64 (n_ions, n_ions)."""
+    codes, n_ions = Codes.of(space), len(space.ions.labels)
+    return np.asarray(np.sum([shared_surroundings(Positions(space, name, item, codes), n_ions) for name, item in known.items()], axis=0))
