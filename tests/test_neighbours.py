@@ -59,7 +59,8 @@ def test_what_is_known_around_is_the_twins(chosen, more):
 def test_compositions_are_described(chosen):
     space, known, asked = _world(chosen, (1, 4))
     properties = np.random.default_rng(0).standard_normal((len(space.ions.elements), 2))
-    features = Neighbourhood(space, known, properties, ("first", "second"), np.zeros((len(space.ions.labels),) * 2)).features("first", asked["first"])
+    around = Neighbourhood(space, known, properties, ("first", "second"), np.zeros((len(space.ions.labels),) * 2))
+    features = around.features("first", asked["first"])
     index = {symbol: i for i, symbol in enumerate(space.ions.elements)}
     for row, candidate in enumerate(as_sets(space, "first", asked["first"])):
         total = sum(amount for _, _, amount in candidate)

@@ -3,7 +3,7 @@
 The known compositions with all else the same, one place left open, form a row; the ions known in that place are marked in it. A
 square matrix ``B`` without diagonal foretells each mark of a row from the others, ``X ~ X B``, by least squares in closed form (EASE:
 Steck, WWW 2019, 3251, doi:10.1145/3308558.3313710, eq. 8), where each mark is left out with a probability, which is a penalty on the
-squares of the marks (EDLAE: Steck, NeurIPS 2020, arXiv:2007.00062, eq. 5). Unlike counts of how often two ions replace each other,
+squares of the marks (EDLAE: Steck, Adv. Neural Inf. Process. Syst. 33 (2020)). Unlike counts of how often two ions replace each other,
 it does not add up what two alike neighbours both say, and neighbours may speak against a candidate. The rate of a candidate is the
 sum over its places, as in substitution: each known composition that differs in one ion adds ``B[its ion, the candidate's]``.
 """
