@@ -147,6 +147,13 @@ def test_a_missing_array_is_refused(kind):
         restored(kind, lambda columns: {key: values[1:] for key, values in columns.items()})
 
 
+def test_a_model_of_another_version_is_refused():
+    table = pa.table(model_columns(fitted("stack")))
+    facts = {name: fact for name, fact in fitted("stack").facts().items() if name != "autoencoder"}
+    with pytest.raises(ArtifactError, match=r"model: nothing says its 'autoencoder', as in models of another version; train it again"):
+        load_model(table, {"extra": {"model": "stack", "restore": facts}}, world()[0])
+
+
 @every_model
 def test_the_order_of_equal_cations_does_not_matter(kind):
     space = world()[0]

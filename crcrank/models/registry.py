@@ -45,7 +45,7 @@ def load_model(table: pa.Table, metadata: Mapping[str, Any], space: Space) -> Re
     Raises
     ------
     ArtifactError
-        If the kind of model is unknown, a number is not finite, or its parameters do not fit the space.
+        If the kind of model is unknown, a number is not finite, or its parameters do not fit the space or are of another version.
     """
     return _restored(_arrays(table), metadata, space)
 
@@ -77,7 +77,10 @@ def _restored(arrays: Arrays, metadata: Mapping[str, Any], space: Space) -> Reco
     kind = RECOMMENDERS.get(facts.get("model"))
     if kind is None:
         raise ArtifactError(f"model: unknown kind {facts.get('model')!r}; wanted one of {', '.join(RECOMMENDERS)}")
-    return kind.restore(arrays, facts["restore"], space)
+    try:
+        return kind.restore(arrays, facts["restore"], space)
+    except KeyError as error:
+        raise ArtifactError(f"model: nothing says its {error.args[0]!r}, as in models of another version; train it again") from None
 
 
 def _arrays(table: pa.Table) -> Arrays:
