@@ -12,10 +12,12 @@ from smact import Element
 MADE_WITH = {"SMACT": "4.0.2"}
 DEFAULT_OUT = Path(__file__).resolve().parents[1] / "configs" / "cautions.csv"
 
-# The handbook's values where SMACT has none, or one a hundred times too large.
-CORRECTED_ABUNDANCE = {"Ru": 0.001, "Lu": 0.8}
+# The handbook's values where SMACT has none (Ru, Rn), or one that is ten or a hundred times too large or too small; checked against
+# those of mendeleev 1.3.0, which are the handbook's too (95th edition).
+CORRECTED_ABUNDANCE = {"S": 350, "Nb": 20, "Ru": 0.001, "Lu": 0.8, "Rn": 4e-13}
 
-# Largest amounts in drinking water, mg/l: 40 CFR 141.62(b), of lead the action level of 40 CFR 141.80(c), of uranium 40 CFR 141.66(e).
+# Largest amounts in drinking water, mg/l: 40 CFR 141.62(b); of lead the action level of 40 CFR 141.80(c)(1) as amended in 2024
+# (89 FR 86416), to be met from November 2027 and 0.015 until then; of uranium 40 CFR 141.66(e).
 DRINKING_WATER_LIMIT = {
     "As": 0.010,
     "Ba": 2,
@@ -23,7 +25,7 @@ DRINKING_WATER_LIMIT = {
     "Cd": 0.005,
     "Cr": 0.1,
     "Hg": 0.002,
-    "Pb": 0.015,
+    "Pb": 0.010,
     "Sb": 0.006,
     "Se": 0.05,
     "Tl": 0.002,

@@ -13,7 +13,7 @@ def test_the_packaged_table():
     found = read_cautions(load_config().space.cautions)
     assert found.toxic == {"Be", "As", "Cd", "Sb", "Hg", "Tl", "Pb"}
     scarce = {"Ru", "Rh", "Pd", "Ag", "Re", "Os", "Ir", "Pt", "Au", "Se", "Te", "Hg", "Bi"}
-    assert found.scarce == scarce | {"He", "Ne", "Kr", "Xe", "Po", "Ra", "Ac", "Pa"}
+    assert found.scarce == scarce | {"He", "Ne", "Kr", "Xe", "Po", "Rn", "Ra", "Ac", "Pa"}
 
 
 @pytest.mark.parametrize(
