@@ -1,8 +1,8 @@
-"""The compounds of a holdout one by one: where each is ranked, and what among the known could explain a low rank."""
+"""The compounds of a holdout one by one: where each is ranked, or why nowhere."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,62 +12,8 @@ import numpy as np
 
 from crcrank.artifacts.store import Artifact, read_artifact, sha256_of_file
 from crcrank.errors import ArtifactError
-from crcrank.space.placement import Placements
-from crcrank.space.space import Space
+from crcrank.evaluation.familiarity import KnownCounts
 from crcrank.stages.ranks import rank_paths
-
-_FEW = 3
-
-
-@dataclass(frozen=True)
-class KnownCounts:
-    """How many known compositions of a class hold each ion, each cation together with each anion, and each stoichiometry.
-
-    Attributes
-    ----------
-    cation, anion, pair, stoichiometry
-        int64 (n_cations,), (n_anions,), (n_cations, n_anions), (n_stoichiometries,).
-    """
-
-    space: Space
-    name: str
-    cation: np.ndarray
-    anion: np.ndarray
-    pair: np.ndarray
-    stoichiometry: np.ndarray
-
-    @classmethod
-    def of(cls, placed: Placements) -> KnownCounts:
-        """Count each composition by its likeliest assignment."""
-        space, known = placed.space, placed.best().candidates
-        item, n_cations, n_anions = space.classes[placed.name], len(space.ions.cations), len(space.ions.anions)
-        anions = item.block_anions[known.blocks]
-        pairs = known.cations[:, :, None] * n_anions + anions[:, None, :]
-        pair = np.bincount(pairs.ravel(), minlength=n_cations * n_anions).reshape(n_cations, n_anions)
-        stoichiometry = np.bincount(item.block_stoichiometry[known.blocks], minlength=len(item.stoichiometries.keys))
-        cation, anion = np.bincount(known.cations.ravel(), minlength=n_cations), np.bincount(anions.ravel(), minlength=n_anions)
-        return cls(space, placed.name, cation, anion, pair, stoichiometry)
-
-    def reasons(self, ids: Sequence[int]) -> list[str]:
-        """Return what few or no known compounds share with each candidate, the rarest first; nothing where all is common."""
-        candidates = self.space.decode(self.name, np.array(ids, np.int64))
-        parts = [
-            sorted((n, what) for n, what in self._parts(block, cations) if n <= _FEW)
-            for block, cations in zip(candidates.blocks.tolist(), candidates.cations.tolist(), strict=True)
-        ]
-        return [f"known {self.name} compounds with " + ", ".join(f"{what}: {n}" for n, what in rare) if rare else "" for rare in parts]
-
-    def _parts(self, block: int, cations: Sequence[int]) -> Iterator[tuple[int, str]]:
-        """Yield how many known compounds share each part of a candidate; a pair says nothing new where one ion is rare itself."""
-        item, labels = self.space.classes[self.name], self.space.ions.labels
-        anions = item.block_anions[block].tolist()
-        yield int(self.stoichiometry[item.block_stoichiometry[block]]), "this stoichiometry"
-        yield from ((int(self.anion[a]), labels[len(self.space.ions.cations) + a]) for a in anions)
-        for c in cations:
-            yield int(self.cation[c]), labels[c]
-            for a in anions:
-                if min(self.cation[c], self.anion[a]) > _FEW:
-                    yield int(self.pair[c, a]), f"{labels[c]} and {labels[len(self.space.ions.cations) + a]}"
 
 
 @dataclass(frozen=True)

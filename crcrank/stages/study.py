@@ -31,9 +31,9 @@ from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.report.study import StudyLine, StudyPoint, draw_comparison, draw_hits_against_k, draw_hits_by_fraction
 from crcrank.report.tables import study_page
 from crcrank.space.space import Space
-from crcrank.stages.cells import Arm, Bench, Cell, arms, grid, real_classes
 from crcrank.stages.common import chosen_classes, load_space
 from crcrank.stages.run import UP_TO_DATE, ingest_step, remove_partial_files, why_run
+from crcrank.stages.study_cells import Arm, Bench, Cell, arms, grid, real_classes
 
 _log = logging.getLogger(__name__)
 View = tuple[str, str]  # a design, and what is counted

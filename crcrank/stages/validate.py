@@ -16,6 +16,7 @@ from crcrank.errors import ArtifactError, InputDataError
 from crcrank.evaluation.calibration import STATEMENT, calibration_error, calibration_table
 from crcrank.evaluation.chance import depth_of
 from crcrank.evaluation.curves import discovery_curve
+from crcrank.evaluation.familiarity import KnownCounts
 from crcrank.evaluation.metrics import hit_table
 from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.report.discovery import DiscoveryCurve, draw_discovery
@@ -23,7 +24,7 @@ from crcrank.report.recall import RecallCurve, draw_recall
 from crcrank.space.placement import Placer, count_reasons
 from crcrank.space.space import Space
 from crcrank.stages.common import chosen_classes, filters_in_words, load_space, read_compositions, recorded_known, replacing_all
-from crcrank.stages.compounds import CompoundTable, KnownCounts, Ranks, read_ranks
+from crcrank.stages.compounds import CompoundTable, Ranks, read_ranks
 from crcrank.stages.ranks import KNOWN, rank_paths
 
 _log = logging.getLogger(__name__)
