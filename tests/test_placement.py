@@ -8,7 +8,7 @@ from small_spaces import ALL_CASES, FIXED_CASES, as_sets, class_ids, space_of, s
 
 from crcrank.chem.charges import ChargeBalancer
 from crcrank.chem.ions import Ion, read_ion_table
-from crcrank.space.placement import Placer, count_reasons
+from crcrank.space.placement import Placer, count_reasons, with_likeliest_anions
 from crcrank.space.space import CompositionClass, Space
 
 _ION_TABLE = Path(__file__).parent.parent / "configs" / "ions.csv"
@@ -190,3 +190,48 @@ def test_every_candidate_is_a_place_of_its_formula(chosen):
 def test_every_candidate_is_a_place_of_its_formula_in_any_class(space):
     ions = [(ion.element, ion.oxidation_state) for ion in (*space.ions.cations, *space.ions.anions)]
     _check_places(space, table_of(ions))
+
+
+_COUNTS = {"Bi2+": 5, "Bi3+": 95, "Ta3+": 10, "Ta5+": 90, "Tl1+": 70, "Tl3+": 30, "As3+": 60, "As3-": 40}
+_COUNTS |= {"Cl5+": 1, "Cl1-": 99, "S2-": 90, "O2-": 100}
+_READINGS = {  # elements, amounts, and the number of anions
+    "Bi4TaO8Cl": (["Bi", "Cl", "O", "Ta"], [4, 1, 8, 1], 2),
+    "Tl3AsS3": (["As", "S", "Tl"], [1, 3, 3], 1),
+    "TlClO3": (["Cl", "O", "Tl"], [1, 3, 1], 1),
+    "BiOCl": (["Bi", "Cl", "O"], [1, 1, 1], 2),
+    "Bi2O3": (["Bi", "O"], [2, 3], 1),
+}
+_ONE = [CompositionClass(name, n, 8) for name, n in (("binary", 1), ("ternary", 2), ("quaternary", 3))]
+_TWO = [CompositionClass(f"two anions, {n}", n, 8, n_anions=2) for n in (1, 2)]
+_CHARGED = CompositionClass("charged", 1, 3, neutral=False, n_anions=2)
+
+
+def _readings(placements, i):
+    """Return how many anions the neutral classes say that a composition has."""
+    limits = [item.space.classes[name].composition_class for name, item in placements.items() if i in item.composition]
+    return {item.n_anions for item in limits if item.neutral}
+
+
+def _rows(placements):
+    return {
+        (name, *row) for name, item in placements.items() for row in zip(item.composition.tolist(), item.candidate_id.tolist(), strict=True)
+    }
+
+
+@pytest.mark.parametrize("others", [[], [_CHARGED]])
+def test_a_compound_has_the_anions_of_its_likeliest_reading(tmp_path, others):
+    lines = [f"{label},{label[:-2]},{label[-1]}{label[-2]},{'anion' if label[-1] == '-' else 'cation'},{n}" for label, n in _COUNTS.items()]
+    (tmp_path / "ions.csv").write_text("\n".join(["ion,element,oxidation_state,role,icsd_count", *lines, ""]))
+    table = read_ion_table(tmp_path / "ions.csv")
+    placed, _ = Placer(Space(table, [*_ONE, *_TWO, *others]), table).place([pair[:2] for pair in _READINGS.values()])
+    kept = with_likeliest_anions(placed)
+    assert {name for i, name in enumerate(_READINGS) if len(_readings(placed, i)) > 1} == {"Bi4TaO8Cl", "Tl3AsS3"}
+    assert [_readings(kept, i) for i, _ in enumerate(_READINGS)] == [{n_anions} for *_, n_anions in _READINGS.values()]
+    assert _rows(kept) < _rows(placed)
+    assert all(kept[item.name] is placed[item.name] for item in others)
+
+
+def test_one_anion_in_all_classes_changes_nothing(placer):
+    placed, _ = placer.place([(["O", "Ti"], [2, 1]), (["Cl", "Na"], [1, 1]), (["Cl", "K", "O"], [1, 1, 3])])
+    assert _rows(with_likeliest_anions(placed)) == _rows(placed)
+    assert with_likeliest_anions({}) == {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, combinations, product
@@ -283,6 +283,27 @@ class Placer:
             name = max(chosen, key=lambda name: self._space.classes[name].composition_class.max_coefficient)
             return f"coefficient above {self._space.classes[name].composition_class.max_coefficient} ({name})"
         return None
+
+
+def with_likeliest_anions(placements: Mapping[str, Placements]) -> dict[str, Placements]:
+    """Keep of each composition the neutral classes with as many anions as its likeliest reading has.
+
+    Where the space has a class of two anions, Bi4TaO8Cl is an oxide chloride there, and no oxide of Cl5+; Tl3AsS3 stays a sulfide of
+    As3+, and is no arsenide of Tl3+. A class whose charges need not balance takes everything and decides nothing.
+    """
+    limits = {name: item.space.classes[name].composition_class for name, item in placements.items()}
+    deciding = sorted((name for name in placements if limits[name].neutral), key=lambda name: -limits[name].n_anions)
+    n = 1 + max((int(item.composition.max(initial=-1)) for item in placements.values()), default=-1)
+    likeliest, n_anions = np.full(n, -1.0), np.zeros(n, np.int64)
+    for name in deciding:
+        own = np.full(n, -1.0)
+        np.maximum.at(own, placements[name].composition, placements[name].frequency)
+        n_anions[own > likeliest] = limits[name].n_anions
+        likeliest = np.maximum(likeliest, own)
+    return {
+        name: item.taken(np.flatnonzero(n_anions[item.composition] == limits[name].n_anions)) if name in deciding else item
+        for name, item in placements.items()
+    }
 
 
 def count_reasons(outside: dict[int, str]) -> dict[str, int]:

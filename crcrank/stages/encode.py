@@ -15,7 +15,7 @@ from crcrank.artifacts.store import Provenance, hold_output, read_artifact, sibl
 from crcrank.config import Settings
 from crcrank.errors import InputDataError
 from crcrank.progress import ProgressSink, SilentProgress
-from crcrank.space.placement import Placements, Placer, count_reasons
+from crcrank.space.placement import Placements, Placer, count_reasons, with_likeliest_anions
 from crcrank.space.space import Compositions, Space
 from crcrank.stages.common import candidate_columns, chosen_classes, load_space, read_compositions, replacing_all
 
@@ -64,9 +64,9 @@ def run_encode(
 ) -> EncodeSummary:
     """Write the candidate of each known composition; beside it, the compositions outside the space.
 
-    Of several ion assignments the likeliest is taken, by the frequency of the oxidation states in the ICSD; all of them are kept
-    with their weights: shares among all assignments of the composition, those that the space does not hold included. Both artifacts
-    are written, or neither.
+    Of several ion assignments the likeliest is taken, by the frequency of the oxidation states in the ICSD, also between classes of one
+    anion and of two; all those of its classes are kept with their weights: shares among all assignments of the composition, those that
+    the space does not hold included. Both artifacts are written, or neither.
 
     Parameters
     ----------
@@ -94,7 +94,8 @@ def run_encode(
         chosen: list[str] = provenance.config["classes"]
         progress.start("encode", table.num_rows, "compositions")
         placer, compositions = Placer(space, ions), read_compositions(table)
-        placements, reasons = placer.place(compositions, chosen)
+        placed, reasons = placer.place(compositions, chosen)
+        placements = with_likeliest_anions(placed)
         progress.advance(table.num_rows)
         counts = {name: len(np.unique(item.composition)) for name, item in placements.items()}
         summary = EncodeSummary(
