@@ -107,8 +107,23 @@ def test_a_truncated_artifact(world, fails, name):
     fails(4, f"{name}.parquet: not a readable Parquet file", command, *STAGES[command])
 
 
+def test_a_list_that_was_not_ingested(world, fails):
+    """What a user of a new list does first."""
+    (world / "mine.csv").write_text("formula\nBaTiO3\n")
+    fails(4, "wanted an artifact of kind 'known'; crcrank ingest writes one", "encode", "mine.csv", "-o", "new.parquet")
+
+
+def test_an_artifact_that_is_not_there(fails):
+    fails(4, "no such file; wanted an artifact of kind 'model'; crcrank train writes one", "explain", "BaTiO3", "--model", "gone.parquet")
+
+
+def test_an_empty_formula(fails):
+    fails(2, "'': empty; wanted a formula such as BaTiO3", "explain", "", "--model", "run/model.parquet")
+
+
 def test_an_artifact_of_another_kind(fails):
-    fails(4, "wanted an artifact of kind 'encoded', found 'known'", "train", "run/known.parquet", "-o", "new.parquet")
+    message = "wanted an artifact of kind 'encoded', found 'known'; crcrank encode writes one"
+    fails(4, message, "train", "run/known.parquet", "-o", "new.parquet")
 
 
 def test_a_plan_from_another_space(world, fails):

@@ -228,3 +228,10 @@ SCHEMAS: dict[str, pa.Schema] = {
         ]
     ),
 }
+
+WRITTEN_BY = {
+    "known": "ingest", "rejected": "ingest", "encoded": "encode", "outside": "encode", "model": "train", "plan": "enumerate",
+    "candidates": "enumerate", "ranking": "rank", "ranks": "rank", "histogram": "rank", "diff": "diff", "validation": "validate",
+    "depths": "validate", "compounds": "validate", "calibration": "validate", "study_cell": "study", "study": "study",
+}  # fmt: skip
+"""The command that writes each kind."""

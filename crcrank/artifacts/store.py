@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crcrank import __version__
-from crcrank.artifacts.schemas import METADATA_KEY, SCHEMA_VERSION, SCHEMAS
+from crcrank.artifacts.schemas import METADATA_KEY, SCHEMA_VERSION, SCHEMAS, WRITTEN_BY
 from crcrank.errors import ArtifactError, OutputError, OutputHeldError
 
 _VERSIONED_PACKAGES = ("numpy", "numba", "polars", "pyarrow")
@@ -232,17 +232,18 @@ def check_space(path: Path, metadata: Mapping[str, Any], space_digest: str | Non
 
 def read_metadata(path: Path, kind: str) -> dict[str, Any]:
     """Read and check the metadata of an artifact without its rows."""
+    wanted, hint = f"wanted an artifact of kind {kind!r}", f"crcrank {WRITTEN_BY[kind]} writes one"
     if not path.exists():
-        raise ArtifactError(f"{path}: no such file; wanted an artifact of kind {kind!r}")
+        raise ArtifactError(f"{path}: no such file; {wanted}; {hint}")
     try:
         raw = pq.read_metadata(path).metadata or {}
     except (pa.ArrowException, OSError) as error:
-        raise ArtifactError(f"{path}: not a readable Parquet file ({_first_line(error)}); wanted an artifact of kind {kind!r}") from error
+        raise ArtifactError(f"{path}: not a readable Parquet file ({_first_line(error)}); {wanted}; {hint}") from error
     if METADATA_KEY not in raw:
-        raise ArtifactError(f"{path}: a Parquet file, but not written by crcrank; wanted an artifact of kind {kind!r}")
+        raise ArtifactError(f"{path}: a Parquet file, but not written by crcrank; {wanted}; {hint}")
     metadata: dict[str, Any] = json.loads(raw[METADATA_KEY])
     if metadata["kind"] != kind:
-        raise ArtifactError(f"{path}: wanted an artifact of kind {kind!r}, found {metadata['kind']!r}")
+        raise ArtifactError(f"{path}: {wanted}, found {metadata['kind']!r}; {hint}")
     if metadata["schema_version"] != SCHEMA_VERSION:
         raise ArtifactError(f"{path}: wanted schema version {SCHEMA_VERSION}, found {metadata['schema_version']}; make it again")
     return metadata

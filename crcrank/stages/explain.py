@@ -298,4 +298,4 @@ def read_composition(text: str) -> Composition:
     try:
         return read_formula(text).composition
     except FormulaError as error:
-        raise ConfigError(f"{text}: {error}; wanted a formula such as BaTiO3") from error
+        raise ConfigError(f"{text or repr(text)}: {error}; wanted a formula such as BaTiO3") from error
