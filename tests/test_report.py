@@ -22,11 +22,15 @@ from crcrank.artifacts.store import Provenance, read_artifact, sha256_of_file, w
 from crcrank.chem.elements import ELEMENT_SYMBOLS
 from crcrank.chem.periodic_table import place_of
 from crcrank.cli.main import main
+from crcrank.config import load_config
 from crcrank.errors import ArtifactError, ConfigError, OutputError
+from crcrank.evaluation.familiarity import RARITIES, rarity_of
 from crcrank.evaluation.metrics import wilson_interval
 from crcrank.models.registry import ion_vectors
 from crcrank.report.projection import project
 from crcrank.stages.report import run_report
+from crcrank.stages.report_evidence import read_evidence
+from crcrank.stages.validate import run_validate
 
 _VENDOR = Path(__file__).parent.parent / "crcrank" / "report" / "vendor"
 _WICKED = '"><script>alert(1)</script>&amp;'
@@ -202,6 +206,100 @@ def test_the_same_run_gives_the_same_page(done, tmp_path):
     assert summary.out.read_bytes() == (done / "report.html").read_bytes()
     assert summary.n_bytes == summary.out.stat().st_size
     assert summary.n_recommended == len(rows(done / "ranking.parquet", "ranking"))
+
+
+# ---- beyond the hits ----
+
+
+def test_the_recall_goes_to_the_last_compound(done, page):
+    ranks = [row["rank"] for row in rows(done / "ranking.ranks.parquet", "ranks") if row["rank"]]
+    (recall,) = page.data["recalls"]
+    assert (recall["ranks"][-1], recall["shares"][-1]) == (max(ranks), 1)
+    for rank, share in zip(recall["ranks"], recall["shares"], strict=True):
+        assert share == pytest.approx(sum(other <= rank for other in ranks) / len(ranks), abs=1e-5)
+    depths = rows(done / "validation.depths.parquet", "depths")
+    assert page.data["depths"] == [{key: row[key] for key in page.data["depths"][0]} for row in depths]
+    assert f"{next(row['rank'] for row in depths if row['recall'] == 0.9):,}" in page.text
+
+
+def test_ranks_are_spread_by_what_is_rare(done, page):
+    compounds = [row for row in rows(done / "validation.compounds.parquet", "compounds") if row["rank"]]
+    spreads = page.data["spreads"]
+    assert [item["rarity"] for item in spreads] == list(RARITIES)
+    assert sum(item["n"] for item in spreads) == len(compounds)
+    for item in spreads:
+        own = sorted(row["rank"] for row in compounds if rarity_of(row["reason"]) == item["rarity"])
+        assert len(own) == item["n"]
+        assert item["quantiles"] == [min(rank for rank in own if sum(other <= rank for other in own) >= q * len(own) - 1e-9)
+                                     for q in (0.1, 0.25, 0.5, 0.75, 0.9) if own]  # fmt: skip
+
+
+def test_the_best_and_the_worst_are_named(done):
+    evidence, left_out = read_evidence(read_artifact(done / "validation.parquet", "validation"), ["ternary"], "fm")
+    compounds = sorted(
+        (row for row in rows(done / "validation.compounds.parquet", "compounds") if row["rank"]), key=lambda row: row["rank"]
+    )
+    assert not left_out
+    assert [(item.rank, item.pretty_formula) for item in evidence.first["ternary"]] == [
+        (row["rank"], row["pretty_formula"]) for row in compounds[:5]
+    ]
+    assert [item.rank for item in evidence.last["ternary"]] == [row["rank"] for row in reversed(compounds[-5:])]
+    assert evidence.calibration == rows(done / "validation.calibration.parquet", "calibration")
+
+
+def test_holdouts_are_united_where_there_are_several(config, copied):
+    holdout = read_artifact(copied / "holdout-1.parquet", "known")
+    for i, table in enumerate((holdout.table.slice(0, 40), holdout.table.slice(30))):
+        write_artifact(copied / f"part-{i}.parquet", "known", table, Provenance())
+    parts = [copied / "part-0.parquet", copied / "part-1.parquet"]
+    run_validate(copied / "ranking.parquet", parts, copied / "validation.parquet", settings=load_config(config), overwrite=True)
+    validation = read_artifact(copied / "validation.parquet", "validation")
+    evidence, _ = read_evidence(validation, ["ternary"], "fm")
+    assert [item.holdout for item in evidence.recalls] == ["part-0", "part-1", "united"]
+    ranks = {row["formula"]: row["rank"] for row in rows(copied / "validation.compounds.parquet", "compounds") if row["rank"]}
+    assert (
+        sum(item.n for item in evidence.spreads) == len(ranks) < sum(row["n_ranked"] for row in evidence.depths if row["recall"] == 1) / 2
+    )
+    assert evidence.recalls[-1].ranks[0] == min(ranks.values())
+    assert len({item.pretty_formula for item in evidence.first["ternary"]}) == 5
+
+
+def test_a_validation_without_exact_ranks(config, copied, tmp_path):
+    (copied / "ranking.ranks.parquet").unlink()
+    run_validate(
+        copied / "ranking.parquet",
+        [copied / "holdout-1.parquet"],
+        copied / "validation.parquet",
+        settings=load_config(config),
+        overwrite=True,
+    )
+    summary = run_report(copied, tmp_path / "r.html")
+    assert summary.left_out == (
+        "Without exact ranks the recall ends with the list: crcrank rank --ranks-of and then crcrank validate give them.",
+    )
+    found = Reading(summary.out.read_text(encoding="utf-8"))
+    assert (found.data["recalls"], found.data["spreads"]) == ([], [])
+    assert "Found first" in found.text
+    assert "Ranked last" not in found.text
+
+
+def test_details_of_another_validation_are_not_shown(copied, tmp_path):
+    for kind in ("depths", "compounds"):
+        _write_metadata(copied / f"validation.{kind}.parquet", lambda metadata: metadata.update(inputs=[]))
+    (copied / "validation.calibration.parquet").unlink()
+    summary = run_report(copied, tmp_path / "r.html")
+    reason = "This part is left out: what validate writes beside its table is not in the folder, or is that of another validation."
+    assert summary.left_out == (reason,) * 3
+    assert Reading(summary.out.read_text(encoding="utf-8")).text.count(reason) == 3
+
+
+def test_a_model_without_probabilities_is_not_calibrated(copied):
+    path = copied / "validation.calibration.parquet"
+    table = pq.ParquetFile(path).read()
+    pq.write_table(pa.Table.from_batches([], schema=table.schema), path)
+    _write_metadata(path, lambda metadata: metadata.update(n_rows=0))
+    _, left_out = read_evidence(read_artifact(copied / "validation.parquet", "validation"), ["ternary"], "svd")
+    assert left_out == {"calibration": "Model svd gives no probabilities."}
 
 
 # ---- what stands for missing data ----

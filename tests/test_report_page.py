@@ -9,7 +9,21 @@ import pytest
 from browser import Browser, find_browser
 
 from crcrank.report.page import page_text
-from crcrank.report.page_data import Arm, ClassFacts, Curve, ElementCounts, Flow, Histogram, IonMap, Page, Segment
+from crcrank.report.page_data import (
+    Arm,
+    ClassFacts,
+    Compound,
+    Curve,
+    ElementCounts,
+    Evidence,
+    Flow,
+    Histogram,
+    IonMap,
+    Page,
+    RankSpread,
+    RecallSteps,
+    Segment,
+)
 
 pytestmark = pytest.mark.skipif(find_browser() is None, reason="no Chromium on this machine")
 
@@ -17,6 +31,56 @@ _CLASSES = ("ternary", "quaternary", "quinary")
 _CATIONS = ("Li1+", "Na1+", "Ca2+", "Ba2+", "Y3+", "La3+", "Ti4+", "Fe3+", "Cu2+", "Zn2+", "Si4+", "U4+")
 _ANIONS = ("O2-", "S2-", "Cl1-")
 _WICKED = "<img src=x onerror=alert(1)>"
+
+
+def make_evidence(holdout):
+    """Return made-up ranks of forty compounds of each class, and probabilities of which the last part holds no hit."""
+    ranks = [2 * 10 ** (i // 8) + i for i in range(40)]
+    depths = [(0.25, 25), (0.5, 230), (0.9, 200_036), (1.0, 200_039)]
+    bins = [(300, 40, 0.5), (300, 9, 0.2), (300, 0, 0.01)]
+    compounds = [
+        Compound(rank, "BaTiO3", ["Ba2+", "Ti4+", "O2-"], [("this stoichiometry", 0), ("Ti4+ and O2-", 2)]) for rank in (5, 6_758_702)
+    ]
+    places = [{"composition_class": name, "holdout": holdout} for name in _CLASSES]
+    return Evidence(
+        recalls=[RecallSteps(name, holdout, ranks, [(i + 1) / 40 for i in range(40)], 10**7) for name in _CLASSES],
+        depths=[
+            {
+                **place,
+                "recall": recall,
+                "rank": rank,
+                "rank_low": rank // 2,
+                "rank_high": 2 * rank,
+                "rank_random": recall * 1e7,
+                "n_ranked": 40,
+            }
+            for place in places
+            for recall, rank in depths
+        ],
+        spreads=[
+            item
+            for name in _CLASSES
+            for item in (RankSpread(name, "nothing rare", 30, [5, 20, 90, 700, 3000]), RankSpread(name, "a new ion", 0, []))
+        ],
+        first=dict.fromkeys(_CLASSES, compounds[:1]),
+        last=dict.fromkeys(_CLASSES, compounds[1:]),
+        calibration=[
+            {
+                **place,
+                "low": mean / 2,
+                "high": 1.5 * mean,
+                "n_formulas": n,
+                "n_found": n_found,
+                "mean_probability": mean,
+                "share": n_found / n,
+                "share_low": 0.7 * n_found / n,
+                "share_high": (n_found + 4) / n,
+            }
+            for place in places
+            for n, n_found, mean in bins
+        ],
+        calibration_error={name: {holdout: 0.2} for name in _CLASSES},
+    )
 
 
 def make_page(n_per_class=60, *, holdout="cod"):
@@ -57,6 +121,8 @@ def make_page(n_per_class=60, *, holdout="cod"):
         "enrichment": 80.0,
         "expected_random": 1e-5,
         "log10_p_value": -12.3,
+        "hits_low": 1,
+        "hits_high": 9,
     }
     return Page(
         name="made up",
@@ -68,6 +134,7 @@ def make_page(n_per_class=60, *, holdout="cod"):
         notes=["made up for a test"],
         curves=[Curve(name, holdout, [1, 10, 60], [0, 3, 9], [0, 1, 5], [0.8, 6, 15], 40, 1e-5) for name in _CLASSES],
         arms=[Arm("ternary", "popularity", [10, 60], [1.0, 2.5], [0.5, None])],
+        evidence=make_evidence(holdout),
         columns=columns,
         ions=ions,
         known_elements={name: ElementCounts(20, {"Ba": 5, "Ti": 8, "O": 20}) for name in _CLASSES},
@@ -144,7 +211,7 @@ def fill(browser, name, value):
 
 def test_it_opens_without_a_problem_and_without_a_request(opened, data):
     assert opened.run("performance.getEntriesByType('resource').length") == 0
-    for name in ("curves", "score-charts"):
+    for name in ("curves", "recalls", "spreads", "calibrations", "score-charts"):
         assert opened.run(f"document.querySelectorAll('#{name} svg[role=img]').length") == 3
     assert count(opened) == len(data.columns["rank"])
     assert column(opened, "rank")[:3] == ["1", "2", "3"]
@@ -306,6 +373,82 @@ def test_every_text_can_be_read(browser, path, width, scheme):
     show(browser, path, width=width, scheme=scheme)
     assert browser.run(_FAINT_TEXTS) == []
     assert browser.run("document.documentElement.scrollWidth") == width
+    assert not browser.problems
+
+
+def texts(browser, selector):
+    return browser.run(f"[...document.querySelectorAll({selector!r})].map(node => node.textContent.replaceAll('\u00a0', ' '))")
+
+
+def test_the_recall_is_marked_where_a_share_is_found(opened):
+    assert {"25 %: 25", "half: 230", "90 %: 200,036"} <= set(texts(opened, "#recalls text"))
+    drawn = """[...document.querySelectorAll('#recalls svg:first-of-type [aria-label=dot] circle')].map(dot =>
+      [dot.getAttribute('cx'), dot.getAttribute('cy')].map(Number))"""
+    x, y = zip(*opened.run(drawn)[:3], strict=True)
+    assert sorted(x) == list(x)
+    assert sorted(y, reverse=True) == list(y)
+    assert "90 % by rank 200,036" in opened.run("document.querySelector('#recalls svg').getAttribute('aria-label')").replace("\u00a0", " ")
+
+
+def test_depths_stand_in_a_table(opened):
+    rows = texts(opened, "#recall tbody tr")
+    assert rows[1:] == [
+        "within reach404040",
+        *(f"{words}{3 * cell}" for words, cell in (
+            ("25 %", "2512\u201350"),
+            ("half", "230115\u2013460"),
+            ("90 %", "200,036100,018\u2013400,072"),
+            ("all of them", "200,039100,019\u2013400,078"),
+            ("half, in random order", "5.00 million"),
+        )),
+    ]  # fmt: skip
+
+
+def test_compounds_are_listed_with_what_is_rare_about_them(opened):
+    assert texts(opened, "#compounds article:first-of-type li") == [
+        "5BaTiO3 Ba2+ Ti4+ O2\u2212",
+        "6.76 millionBaTiO3 Ba2+ Ti4+ O2\u2212new: this stoichiometry; rare: Ti4+ with O2\u2212 (2)",
+    ]
+    assert {"Nothing rare (30)", "A new ion (0)", "90"} <= set(texts(opened, "#spreads text"))
+
+
+def test_shares_found_are_lower_bounds_and_none_found_is_hollow(opened):
+    assert "Unlabelled is not negative" in "".join(texts(opened, "#probabilities p"))
+    fills = opened.run(
+        "[...document.querySelectorAll('#calibrations div:first-child [aria-label=dot] circle')].map(dot => dot.getAttribute('fill'))"
+    )
+    assert fills == ["var(--c0)", "var(--c0)", "var(--paper)"]
+
+
+def test_what_a_run_has_no_data_for_is_said_and_not_drawn(browser, tmp_path):
+    page = make_page()
+    nothing = Evidence([], [], [], {}, {}, [], {})
+    left_out = {part: f"No {part} here." for part in ("recall", "compounds", "calibration")}
+    (tmp_path / "page.html").write_text(page_text(replace(page, evidence=nothing, left_out=left_out)), encoding="utf-8")
+    show(browser, tmp_path / "page.html")
+    shown = texts(browser, ".absent")
+    assert shown == list(left_out.values())
+    assert browser.run("['recall-part', 'spread-part', 'calibration-part'].every(id => document.getElementById(id).hidden)")
+    assert browser.run("document.querySelectorAll(':is(#recalls, #spreads, #calibrations) svg').length") == 0
+    assert not browser.problems
+
+
+def test_a_window_without_a_size_waits_for_one(browser, path):
+    show(browser, path, width=20)
+    assert browser.run("document.querySelectorAll('#curves svg').length") == 0
+    browser.send("Emulation.setDeviceMetricsOverride", width=1280, height=900, deviceScaleFactor=1, mobile=False)
+    browser.wait("document.querySelectorAll('#curves svg').length === 3")
+    assert not browser.problems
+
+
+def test_charts_are_drawn_for_paper_and_then_for_the_screen_again(browser, path):
+    show(browser, path)
+    width = "document.querySelector('#recalls svg').getAttribute('width')"
+    before = browser.run(width)
+    browser.run("addEventListener('beforeprint', () => { window.onPaper = " + width + "; })")
+    browser.pdf()
+    assert int(browser.run("window.onPaper")) < int(before)
+    browser.wait(f"{width} === '{before}'")
     assert not browser.problems
 
 

@@ -103,6 +103,82 @@ class Histogram:
 
 
 @dataclass(frozen=True)
+class RecallSteps:
+    """How much of a holdout is found by which rank among all candidates, to the last compound.
+
+    Parameters
+    ----------
+    ranks, shares
+        Ranks at which the share found grows, and the shares, no more points than one can see.
+    n_unknown
+        Unknown candidates, among which a random order would find them.
+    """
+
+    composition_class: str
+    holdout: str
+    ranks: Sequence[int]
+    shares: Sequence[float]
+    n_unknown: int
+
+
+@dataclass(frozen=True)
+class RankSpread:
+    """Ranks of the compounds of a class of which the same is rare among the known.
+
+    Parameters
+    ----------
+    rarity
+        What is rare.
+    n
+        Compounds.
+    quantiles
+        Ranks by which 10, 25, 50, 75 and 90 % of them are found; of no compounds none.
+    """
+
+    composition_class: str
+    rarity: str
+    n: int
+    quantiles: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Compound:
+    """A compound of the holdouts, its exact rank, and what of it few or no known compounds share, with their numbers."""
+
+    rank: int
+    pretty_formula: str
+    ions: Sequence[str]
+    rare_parts: Sequence[tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a validation says beyond the hits.
+
+    Parameters
+    ----------
+    recalls, depths
+        Recall to the last compound, and the rows of the ``depths`` artifact; without exact ranks none.
+    spreads
+        Ranks by what is rare, over all holdouts.
+    first, last
+        Of each class, the compounds of all holdouts that are ranked best, and worst.
+    calibration
+        Rows of the ``calibration`` artifact.
+    calibration_error
+        Mean difference of probability and share found, by class and holdout.
+    """
+
+    recalls: Sequence[RecallSteps]
+    depths: Sequence[Mapping[str, Any]]
+    spreads: Sequence[RankSpread]
+    first: Mapping[str, Sequence[Compound]]
+    last: Mapping[str, Sequence[Compound]]
+    calibration: Sequence[Mapping[str, Any]]
+    calibration_error: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
 class Segment:
     """A part of a list: how many lines or compositions, and for those put aside why, most common reason first."""
 
@@ -154,6 +230,8 @@ class Page:
         What a reader of the figures should know.
     curves, arms
         Discovery curves of the run, and of what it is compared with.
+    evidence
+        What the validation says beyond the hits.
     columns
         The recommendations: lists of equal length.
     ions
@@ -179,6 +257,7 @@ class Page:
     notes: Sequence[str]
     curves: Sequence[Curve]
     arms: Sequence[Arm]
+    evidence: Evidence
     columns: Mapping[str, Sequence[Any]]
     ions: Sequence[str]
     known_elements: Mapping[str, ElementCounts]

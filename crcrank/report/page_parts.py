@@ -16,14 +16,20 @@ _LEAD = (
     "bounds: what that database lacks may exist all the same."
 )
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_GAP = "\u00a0"  # no line breaks here
-_TIMES = f"{_GAP}\u00d7{_GAP}"
+GAP = "\u00a0"  # no line breaks here
+TO = "\u2013"  # between the ends of an interval, where there is little room
+_TIMES = f"{GAP}\u00d7{GAP}"
 _KINDS = {"known": "Training list", "encoded": "Placed in the space", "model": "Model", "ranking": "Ranking", "validation": "Validation"}
 
 
 def text(value: object) -> str:
     """Return a value as text of an element or an attribute."""
     return escape(str(value), quote=True)
+
+
+def small(words: str) -> str:
+    """Return words in small type, below what stands before them."""
+    return f"<small>{words}</small>"
 
 
 def absent(page: Page, part: str) -> str:
@@ -60,9 +66,9 @@ def _headlines(page: Page) -> list[Mapping[str, Any]]:
 
 def _card(row: Mapping[str, Any]) -> str:
     return (
-        f'<div class="card"><p class="big">{_percent(row["hit_rate"])}</p>'
+        f'<div class="card"><p class="big">{percent(row["hit_rate"])}</p>'
         f"<p>of the first {row['k']:,} <b>{text(row['composition_class'])}</b> recommendations are found in {text(row['holdout'])}</p>"
-        f'<p class="quiet">{row["n_hits"]:,} hits; 95 %: {_interval(row)}; at random {_readable(row["expected_random"])}</p></div>'
+        f'<p class="quiet">{row["n_hits"]:,} hits; 95 %: {_interval(row)}; at random {readable(row["expected_random"])}</p></div>'
     )
 
 
@@ -70,7 +76,7 @@ def hit_table(page: Page) -> str:
     """Return the rows of the validation as a table."""
     if not page.hits:
         return '<p class="absent">The validation has no rows: fewer formulas are listed than its smallest k.</p>'
-    heads = ("First k", "Hits", "Hit rate", "95 % interval", "Recall", "Enrichment", "At random", "p by chance")
+    heads = ("First k", "Hits", "Hit rate", "Recall", "Enrichment", "At random", "p by chance")
     rows, before = [], None
     for row in page.hits:
         place = (row["composition_class"], row["holdout"])
@@ -79,18 +85,17 @@ def hit_table(page: Page) -> str:
             rows.append(f'<tr class="group"><th scope="rowgroup" colspan="{len(heads)}">{label}</th></tr>')
         rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _figures(row))}</tr>")
         before = place
-    return _table("Hits among the first k recommendations", heads, rows, n_text=0)
+    return table("Hits among the first k recommendations; in small type the 95 % intervals", heads, rows, n_text=0)
 
 
 def _figures(row: Mapping[str, Any]) -> list[str]:
     return [
         f"{row['k']:,}",
-        f"{row['n_hits']:,}",
-        _percent(row["hit_rate"]),
-        _interval(row),
-        _percent(row["recall"]),
-        _readable(row["enrichment"]),
-        _readable(row["expected_random"]),
+        f"{row['n_hits']:,}" + (small(f"{row['hits_low']:,}{TO}{row['hits_high']:,}") if row["n_hits"] else ""),
+        percent(row["hit_rate"]) + small(_interval(row, TO)),
+        percent(row["recall"]),
+        readable(row["enrichment"]),
+        readable(row["expected_random"]),
         _power_of_ten(row["log10_p_value"]),
     ]
 
@@ -98,7 +103,7 @@ def _figures(row: Mapping[str, Any]) -> list[str]:
 def space_table(page: Page) -> str:
     """Return how each class was ranked."""
     heads = ("Class", "Candidates", "Known", "Scored one by one", "Listed")
-    return _table("The candidate space", heads, [_space_row(item) for item in page.classes], n_text=1)
+    return table("The candidate space", heads, [_space_row(item) for item in page.classes], n_text=1)
 
 
 def _space_row(item: ClassFacts) -> str:
@@ -106,7 +111,7 @@ def _space_row(item: ClassFacts) -> str:
     return f"<tr><th scope='row'>{text(item.name)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
-def _table(caption: str, heads: Sequence[str], rows: Iterable[str], *, n_text: int) -> str:
+def table(caption: str, heads: Sequence[str], rows: Iterable[str], *, n_text: int) -> str:
     """Return a table that scrolls by itself where it is too wide; the first ``n_text`` columns are text, the others numbers."""
     columns = "".join(f'<th scope="col"{"" if i < n_text else " class=number"}>{text(head)}</th>' for i, head in enumerate(heads))
     return (
@@ -139,7 +144,7 @@ def _styles(segments: Sequence[Segment]) -> list[str]:
 
 
 def _key(style: str, item: Segment, n: int) -> str:
-    share = _percent(item.n / n)
+    share = percent(item.n / n)
     return f'<li><span class="swatch {style}"></span><b>{item.n:,}</b> {text(item.label)} <span class="quiet">{share}</span></li>'
 
 
@@ -165,23 +170,23 @@ def origin_section(page: Page) -> str:
     settings = {kind: item["config"] for kind, item in page.metadata.items() if kind in {"model", "ranking"}}
     digest = page.metadata["ranking"]["space_digest"]
     return (
-        _table("Artifacts of this run", heads, rows, n_text=1)
+        table("Artifacts of this run", heads, rows, n_text=1)
         + f"<p>Seed <code>{text(page.metadata['model']['seed'])}</code>, candidate space <code>{text(str(digest)[:12])}</code>.</p>"
         + "<details><summary>Settings of model and ranking</summary>"
         + f"<pre tabindex='0'>{text(json.dumps(settings, indent=1, ensure_ascii=False))}</pre></details>"
     )
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     """Return a share with two digits that mean something.
 
     Examples
     --------
-    >>> [_percent(share).replace(_GAP, " ") for share in (0.31, 0.0167, 0.00004, 0.0)]
+    >>> [percent(share).replace(GAP, " ") for share in (0.31, 0.0167, 0.00004, 0.0)]
     ['31 %', '1.7 %', '0.0040 %', '0 %']
     """
     digits = 0 if share in {0, 1} or share >= 0.0995 else 1 if share >= 0.00995 else 2 if share >= 0.000995 else 4
-    return f"{100 * share:.{digits}f}{_GAP}%"
+    return f"{100 * share:.{digits}f}{GAP}%"
 
 
 def _power_of_ten(exponent: float | None) -> str:
@@ -197,16 +202,16 @@ def _power_of_ten(exponent: float | None) -> str:
     return f"{10**exponent:.2g}" if exponent > -2 else f"10{str(round(exponent)).translate(_RAISED)}"
 
 
-def _interval(row: Mapping[str, Any]) -> str:
-    return f"{_percent(row['hit_rate_low']).removesuffix(_GAP + '%')} to {_percent(row['hit_rate_high'])}"
+def _interval(row: Mapping[str, Any], to: str = " to ") -> str:
+    return f"{percent(row['hit_rate_low']).removesuffix(GAP + '%')}{to}{percent(row['hit_rate_high'])}"
 
 
-def _readable(value: float) -> str:
+def readable(value: float) -> str:
     """Return a positive number of any size.
 
     Examples
     --------
-    >>> _readable(1258.92), _readable(12.3), _readable(0.7387), _readable(0.0), _readable(0.0000446)[-4:]
+    >>> readable(1258.92), readable(12.3), readable(0.7387), readable(0.0), readable(0.0000446)[-4:]
     ('1,259', '12', '0.74', '0', '10⁻⁵')
     """
     if value == 0 or value >= 10:

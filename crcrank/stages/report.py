@@ -23,6 +23,7 @@ from crcrank.models.registry import ion_vectors
 from crcrank.report.page import page_text
 from crcrank.report.page_data import Arm, ClassFacts, Curve, ElementCounts, Flow, Histogram, IonMap, Page, Segment
 from crcrank.report.projection import project
+from crcrank.stages.report_evidence import read_evidence
 from crcrank.stages.validate import UNITED, names_of_lists
 
 _STAGES = ("known", "encoded", "model", "plan", "ranking", "validation")
@@ -121,6 +122,7 @@ class _Run:
         ion_map = self._ion_map()
         model = self.model.metadata["extra"]["model"]
         columns, ions = self._columns()
+        evidence, missing = read_evidence(self.validation, self.classes, model)
         return Page(
             name=self.folder.resolve().name,
             model=model,
@@ -131,13 +133,14 @@ class _Run:
             notes=self.validation.metadata["extra"]["notes"],
             curves=list(self._curves()),
             arms=[] if study is None else list(self._arms(study)),
+            evidence=evidence,
             columns=columns,
             ions=ions,
             known_elements=self._known_elements(),
             ion_map=ion_map,
             flows=list(self._flows()),
             histograms=self._histograms(),
-            left_out=dict(self._left_out(ion_map)),
+            left_out=dict(self._left_out(ion_map)) | missing,
         )
 
     def _left_out(self, ion_map: IonMap | None) -> Iterator[tuple[str, str]]:
@@ -145,7 +148,6 @@ class _Run:
             yield "ions", f"Model {self.model.metadata['extra']['model']} has no vectors of ions that could be drawn."
         if len(self.holdouts) < len(_holdout_hashes(self.validation.metadata)):
             yield "curves", "Discovery curves are left out: a holdout of the validation is not in the folder any more, or has changed."
-
         if not self._histograms():
             yield "scores", "This run has not counted the scores of the whole space."
 
