@@ -62,30 +62,37 @@ def choose(x):
 @kernel
 def quarter(x):
     return half(halved(x))
+
+@kernel
+def third(values):
+    return [half(x) / 1.5 for x in values]
 """
 _SCRIPT = """
 import sys, threading
-from quarters import quarter
+from quarters import quarter, third
 print("numba" in sys.modules)
 out = [0.0] * 4
 threads = [threading.Thread(target=lambda i=i: out.__setitem__(i, quarter(4.0 * i))) for i in range(4)]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
 print(out)
+print("numba.np.linalg" in sys.modules)
+if "third" in sys.argv:
+    print(third((4.5, 6.0)), "numba.np.linalg" in sys.modules)
 """
 
 
-def _printed(folder, **variables):
+def _printed(folder, *arguments, **variables):
     (folder / "quarters.py").write_text(_KERNELS)
     environment = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
     environment |= {"PYTHONPATH": f"{_ROOT}:{folder}"} | variables
-    run = subprocess.run([sys.executable, "-c", _SCRIPT], check=False, env=environment, text=True, capture_output=True)
+    run = subprocess.run([sys.executable, "-c", _SCRIPT, *arguments], check=False, env=environment, text=True, capture_output=True)
     assert run.returncode == 0, run.stderr
     return run.stdout.splitlines(), run.stderr
 
 
 def test_the_first_call_of_a_kernel_loads_numba_in_any_thread(tmp_path):
-    assert _printed(tmp_path, NUMBA_DISABLE_JIT="1")[0] == ["False", "[0.0, 1.0, 2.0, 3.0]"]
+    assert _printed(tmp_path, NUMBA_DISABLE_JIT="1")[0][:2] == ["False", "[0.0, 1.0, 2.0, 3.0]"]
 
 
 @pytest.mark.parametrize("is_file", [False, True])
@@ -94,9 +101,17 @@ def test_compiled_kernels_are_kept_where_they_can_be(tmp_path, is_file):
     if is_file:
         cache.write_text("no folder can be made in it")
     printed, errors = _printed(tmp_path, XDG_CACHE_HOME=str(cache))
-    assert printed == ["False", "[0.0, 1.0, 2.0, 3.0]"]
+    assert printed == ["False", "[0.0, 1.0, 2.0, 3.0]", "True"]
     assert ("cannot be written (Not a directory): kernels are compiled anew in every run" in errors) == is_file
     assert is_file or list(cache.glob("crcrank/*/**/*.nbi"))
+
+
+def test_a_kernel_from_the_cache_loads_no_compiler_and_what_must_be_compiled_loads_it(tmp_path):
+    cache = str(tmp_path / "cache")
+    assert _printed(tmp_path, XDG_CACHE_HOME=cache)[0] == ["False", "[0.0, 1.0, 2.0, 3.0]", "True"]
+    again = ["False", "[0.0, 1.0, 2.0, 3.0]", "False"]
+    assert _printed(tmp_path, XDG_CACHE_HOME=cache)[0] == again
+    assert _printed(tmp_path, "third", XDG_CACHE_HOME=cache)[0] == [*again, "[1.5, 2.0] True"]
 
 
 def test_sums_are_gathered_apart_from_any_other_array():

@@ -40,6 +40,8 @@ COUNTED: dict[str, Any] = {"_nrt": True}
 _LEAN: dict[str, Any] = {"_nrt": False}
 INLINED: dict[str, Any] = {"_nrt": False, "forceinline": True}
 
+_LAST_NUMBA = (0, 68)  # of which is known what loading a kernel needs
+
 _APART_BYTES = 256  # more than the vectors of one round of a loop
 
 _lock = threading.RLock()
@@ -67,6 +69,8 @@ class _Kernel:
             if self._dispatcher is None:
                 numba, is_cached = _numba()
                 self._dispatcher = numba.njit(nogil=True, cache=is_cached, error_model="numpy", **self._options)(self._function)
+                if is_cached and _loads_alone(numba):
+                    self._dispatcher._cache = _cache_without_compiler()(self._function)  # noqa: SLF001  (no public way)
         return self._dispatcher
 
 
@@ -148,6 +152,30 @@ def _use_cache(numba: Any) -> bool:
     numba.config.CACHE_DIR = str(folder)
     remove_unused_folders(root, folder)
     return True
+
+
+def _loads_alone(numba: Any) -> bool:
+    """Return whether this version loads machine code as those do that this is known of, and compiles at all."""
+    return tuple(map(int, numba.__version__.split(".")[:2])) <= _LAST_NUMBA and not numba.config.DISABLE_JIT
+
+
+@functools.cache
+def _cache_without_compiler() -> Any:
+    """Return Numba's cache of a function, but one that loads the function alone.
+
+    Numba's own loads the implementations of all that could be compiled first, SciPy among them, which takes longer than all the rest of
+    it. Machine code needs the memory manager; and what has to be compiled after all loads the others itself.
+    """
+    from numba.core.caching import FunctionCache
+    from numba.core.runtime import rtsys
+
+    class Cache(FunctionCache):  # type: ignore[misc]
+        def load_overload(self, signature: Any, target_context: Any) -> Any:
+            rtsys.initialize(target_context)
+            with self._guard_against_spurious_io_errors():
+                return self._load_overload(signature, target_context)
+
+    return Cache
 
 
 def _digest(numba: Any) -> str:

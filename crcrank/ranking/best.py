@@ -51,7 +51,7 @@ class BestFormulas:
 
     def __init__(self, space: Space, name: str, k: int, excluded: np.ndarray, limits: Limits = NO_LIMITS) -> None:
         self._space, self._name, self.k, self._excluded, self._limits = space, name, k, excluded, limits
-        self._candidates = space.decode(name, np.empty(0, np.int64))
+        self._candidates = Candidates(np.empty(0, np.int64), np.empty((0, space.classes[name].composition_class.n_cations), np.int64))
         self.keys = np.empty(0, np.int64)
         self._scores = np.empty(0, np.float64)
 

@@ -102,12 +102,12 @@ def _without_each(codes: np.ndarray) -> np.ndarray:
 
 def shared_surroundings(known: Positions, n_ions: int) -> np.ndarray:
     """Return in how many surroundings two ions both occur, float64 (n_ions, n_ions)."""
-    from scipy.sparse import csr_matrix
-
-    surroundings, column = np.unique(known.surroundings.ravel(), return_inverse=True)
-    occurs = csr_matrix((np.ones(column.size), (known.ions.ravel(), column.ravel())), (n_ions, len(surroundings)))
-    occurs.data[:] = 1.0
-    return np.asarray((occurs @ occurs.T).todense())
+    surroundings = np.unique(known.surroundings.ravel(), return_inverse=True)[1].ravel()
+    place, ion = np.divmod(np.unique(surroundings * n_ions + known.ions.ravel()), n_ions)
+    n, first = np.bincount(place), np.flatnonzero(np.diff(place, prepend=-1))
+    one = np.repeat(np.arange(len(place)), n[place])
+    other = np.arange(len(one)) + (first[place] - np.cumsum(n[place]) + n[place])[one]
+    return np.bincount(ion[one] * n_ions + ion[other], minlength=n_ions**2).reshape(n_ions, n_ions).astype(float)
 
 
 def similarity(shared: np.ndarray) -> np.ndarray:

@@ -367,7 +367,7 @@ class Space:
         charge = self.ions.group_charge[space.stoichiometries.groups[rows]]
         order = np.column_stack([np.lexsort((candidates.cations, charge), axis=1), charge.shape[1] + np.argsort(anions, axis=1)])
         indices, amounts = np.take_along_axis(indices, order, axis=1), np.take_along_axis(amounts, order, axis=1)
-        return [[self.ions.labels[i] for i in row] for row in indices.tolist()], amounts
+        return np.array(self.ions.labels, object)[indices].tolist(), amounts
 
     def _slots(self, space: ClassSpace, blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         rows = space.block_stoichiometry[blocks]

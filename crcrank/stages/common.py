@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -86,16 +87,17 @@ def candidate_columns(space: Space, name: str, candidates: Candidates) -> dict[s
     """
     elements, amounts = space.composition_arrays(name, candidates)
     ions, coefficients = space.ions_of(name, candidates)
-    symbols = [
-        [space.ions.elements[i] for i, n in zip(*row, strict=True) if n] for row in zip(elements.tolist(), amounts.tolist(), strict=True)
-    ]
+    symbols, counts = np.array(space.ions.elements, object)[elements].tolist(), amounts.tolist()
+    if not amounts.all():
+        symbols = [list(compress(*row)) for row in zip(symbols, counts, strict=True)]
+        counts = [list(filter(None, row)) for row in counts]
     rank = [ELECTRONEGATIVITY_ORDER.index(symbol) for symbol in space.ions.elements] + [len(ELECTRONEGATIVITY_ORDER)]
     order = np.argsort(np.array(rank)[elements], axis=1, kind="stable")
     return {
         "formula": _formulas(space, elements, amounts),
         "pretty_formula": _formulas(space, np.take_along_axis(elements, order, axis=1), np.take_along_axis(amounts, order, axis=1)),
         "elements": symbols,
-        "amounts": [[n for n in row if n] for row in amounts.tolist()],
+        "amounts": counts,
         "ions": ions,
         "coefficients": coefficients.tolist(),
     }

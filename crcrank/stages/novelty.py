@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any
 
 from crcrank.chem.cautions import Cautions
-from crcrank.chem.formula import format_formula, pretty_formula
+from crcrank.chem.formula import Composition
 from crcrank.chem.ions import IonTable, parse_ion
 from crcrank.ranking.limits import family
 from crcrank.ranking.mixtures import KnownSystems
@@ -49,9 +49,9 @@ class Surroundings:
         elements, amounts = columns["elements"], columns["amounts"]
         about = {
             "family": [family(*pair) for pair in zip(elements, amounts, strict=True)],
-            "scarce": [[symbol for symbol in row if symbol in self.cautions.scarce] for row in elements],
-            "toxic": [[symbol for symbol in row if symbol in self.cautions.toxic] for row in elements],
-            "unusual_ions": [[label for label in row if label in self._unusual] for row in columns["ions"]],
+            "scarce": _among(elements, self.cautions.scarce),
+            "toxic": _among(elements, self.cautions.toxic),
+            "unusual_ions": _among(columns["ions"], self._unusual),
         }
         if not self.known:
             return about | dict.fromkeys(_OF_KNOWN, [None] * len(candidates))
@@ -75,7 +75,7 @@ class Surroundings:
 
     def _mixtures(self, compositions: Compositions) -> list[str | None]:
         parts, numbers = (column.tolist() for column in self.systems.tie_lines(compositions))
-        names = {i: pretty_formula(*self.known[i]) for i in {*chain.from_iterable(parts)} - {-1}}
+        names = {i: self._known_at(i).pretty_formula for i in {*chain.from_iterable(parts)} - {-1}}
 
         def written(pair: Sequence[int], units: Sequence[int]) -> str:
             return " + ".join(names[i] if n == 1 else f"{n} {names[i]}" for i, n in zip(pair, units, strict=True))
@@ -86,12 +86,22 @@ class Surroundings:
         likeliest = self.placements[name].best()
         pairs = one_ion_away(self.space, name, likeliest.candidates, candidates)
         labels = self.space.ions.labels
-        formulas, substitutions = {}, {}
-        for row, i in pairs.first().items():
-            formulas[row] = format_formula(*self.known[likeliest.composition[pairs.known[i]]])
-            substitutions[row] = f"{labels[pairs.old[i]]} -> {labels[pairs.new[i]]}"
+        first = pairs.first()
+        found = likeliest.composition[pairs.known[list(first.values())]].tolist()
+        names = {i: self._known_at(i).formula for i in set(found)}
+        formulas = {row: names[i] for row, i in zip(first, found, strict=True)}
+        substitutions = {row: f"{labels[pairs.old[i]]} -> {labels[pairs.new[i]]}" for row, i in first.items()}
         return {
             "nearest_known": [formulas.get(row) for row in range(len(candidates))],
             "substitution": [substitutions.get(row) for row in range(len(candidates))],
             "n_one_ion_away": pairs.counts(len(candidates)),
         }
+
+    def _known_at(self, i: int) -> Composition:
+        elements, amounts = self.known[i]
+        return Composition(tuple(elements), tuple(amounts))
+
+
+def _among(rows: Sequence[Sequence[str]], chosen: frozenset[str]) -> list[list[str]]:
+    """Return of each row what is among the chosen, which in most rows is nothing."""
+    return [[] if chosen.isdisjoint(row) else [label for label in row if label in chosen] for row in rows]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -30,6 +31,7 @@ from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.ranking.best import Ranked
 from crcrank.ranking.filters import ElementFilter, SearchFilter, search_filter
 from crcrank.ranking.limits import NO_LIMITS, Limits
+from crcrank.ranking.search import ClassRanking
 from crcrank.space.placement import Placer
 from crcrank.space.space import Compositions, Space
 from crcrank.stages.common import candidate_columns, chosen_classes, filters_in_words, load_space, read_compositions
@@ -281,18 +283,25 @@ class _Ranker:
 
     def rank_all(self, names: Sequence[str]) -> tuple[pa.Table, dict[str, ClassFacts], dict[str, Ranked]]:
         """Return the rows and facts of all classes, and all that each lists, which may be more than the rows."""
-        rows, facts, listings = [], {}, {}
-        placements = Placer(self.space, self.ions).places(self.known, names)
-        around = Surroundings(self.space, self.ions, self.known, placements, self.cautions)
-        for name in names:
-            listings[name], facts[name] = self._rank_class(name, len(placements[name]))
-            rows.append(self._rows(name, listings[name].first(self.rank.k), around))
-        table = pa.concat_tables(rows)
+        found, rows = {}, []
+        with ThreadPoolExecutor(1) as pool:  # kernels hold no lock of Python: rows are made while the next class is searched
+            around = pool.submit(self._around, names)
+            for name in names:
+                found[name] = self._searched(name)
+                rows.append(pool.submit(self._rows, name, found[name][0].ranked.first(self.rank.k), around))
+            table = pa.concat_tables([part.result() for part in rows])
         if not table.num_rows:
             raise ConfigError("rank: the filters leave no unknown formula in any class; nothing was written")
-        return table, facts, listings
+        placements = around.result().placements
+        facts = {name: self._facts(item, len(placements[name]), seconds) for name, (item, seconds) in found.items()}
+        return table, facts, {name: item.ranked for name, (item, _) in found.items()}
 
-    def _rank_class(self, name: str, n_known: int) -> tuple[Ranked, ClassFacts]:
+    def _around(self, names: Sequence[str]) -> Surroundings:
+        placements = Placer(self.space, self.ions).places(self.known, names)
+        return Surroundings(self.space, self.ions, self.known, placements, self.cautions)
+
+    def _searched(self, name: str) -> tuple[ClassRanking, float]:
+        """Return the ranking of a class, and how long it took."""
         start = time.perf_counter()
         limits = Limits(self.rank.one_per_family, self.rank.max_per_system)
         find = self.stages.listing if limits == NO_LIMITS else partial(self.stages.rank, limits=limits)
@@ -308,7 +317,10 @@ class _Ranker:
         )
         seconds = time.perf_counter() - start
         _log.info("%s: %s candidates ranked in %.1f s", name, f"{found.n_candidates:,}", seconds)
-        facts = ClassFacts(
+        return found, seconds
+
+    def _facts(self, found: ClassRanking, n_known: int, seconds: float) -> ClassFacts:
+        return ClassFacts(
             k=self.rank.k,
             n_listed=min(self.rank.k, len(found.ranked)),
             n_candidates=found.n_candidates,
@@ -317,11 +329,10 @@ class _Ranker:
             seconds=round(seconds, 3),
             candidates_per_second=round(found.n_candidates / seconds),
         )
-        return found.ranked, facts
 
-    def _rows(self, name: str, ranked: Ranked, around: Surroundings) -> pa.Table:
+    def _rows(self, name: str, ranked: Ranked, around: Future[Surroundings]) -> pa.Table:
         columns = candidate_columns(self.space, name, ranked.candidates)
-        columns |= around.columns(name, ranked.candidates, columns)
+        columns |= around.result().columns(name, ranked.candidates, columns)
         elements = columns["elements"]
         columns |= {
             "composition_class": [name] * len(ranked),
