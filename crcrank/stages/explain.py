@@ -279,8 +279,7 @@ class _Explainer:
     @cached_property
     def around(self) -> Surroundings:
         """What is known."""
-        places = self._placer.places(self.known, self.model.classes)
-        return Surroundings(self.space, self.ions, self.known, places, read_cautions(self.settings.space.cautions))
+        return Surroundings(self.space, self.ions, self.known, self.model.classes, read_cautions(self.settings.space.cautions))
 
     @cached_property
     def _known_formulas(self) -> frozenset[str]:

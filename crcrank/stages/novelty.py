@@ -14,7 +14,7 @@ from crcrank.chem.ions import IonTable, parse_ion
 from crcrank.ranking.limits import family
 from crcrank.ranking.mixtures import KnownSystems
 from crcrank.ranking.novelty import one_ion_away
-from crcrank.space.placement import Placements
+from crcrank.space.placement import Placements, Placer
 from crcrank.space.space import Candidates, Compositions, Space
 
 _OF_KNOWN = ("nearest_known", "substitution", "n_one_ion_away", "n_known_in_system", "mixture")
@@ -32,8 +32,8 @@ class Surroundings:
         The space, and the ion table that it is made from.
     known
         Known compositions; if there are none, nothing is said of them.
-    placements
-        Where they lie in each class.
+    classes
+        Classes in which formulas are asked for.
     cautions
         Elements to mind.
     """
@@ -41,7 +41,7 @@ class Surroundings:
     space: Space
     ions: IonTable
     known: Compositions
-    placements: Mapping[str, Placements]
+    classes: Sequence[str]
     cautions: Cautions
 
     def columns(self, name: str, candidates: Candidates, columns: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,6 +63,11 @@ class Surroundings:
                 "mixture": self._mixtures(list(zip(elements, amounts, strict=True))),
             }
         )
+
+    @cached_property
+    def placements(self) -> dict[str, Placements]:
+        """Where the known compositions lie in each class."""
+        return Placer(self.space, self.ions).places(self.known, self.classes)
 
     @cached_property
     def systems(self) -> KnownSystems:

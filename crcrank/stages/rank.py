@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -32,7 +32,6 @@ from crcrank.ranking.best import Ranked
 from crcrank.ranking.filters import ElementFilter, SearchFilter, search_filter
 from crcrank.ranking.limits import NO_LIMITS, Limits
 from crcrank.ranking.search import ClassRanking
-from crcrank.space.placement import Placer
 from crcrank.space.space import Compositions, Space
 from crcrank.stages.common import candidate_columns, chosen_classes, filters_in_words, load_space, read_compositions
 from crcrank.stages.novelty import Surroundings
@@ -284,21 +283,16 @@ class _Ranker:
     def rank_all(self, names: Sequence[str]) -> tuple[pa.Table, dict[str, ClassFacts], dict[str, Ranked]]:
         """Return the rows and facts of all classes, and all that each lists, which may be more than the rows."""
         found, rows = {}, []
+        around = Surroundings(self.space, self.ions, self.known, names, self.cautions)
         with ThreadPoolExecutor(1) as pool:  # kernels hold no lock of Python: rows are made while the next class is searched
-            around = pool.submit(self._around, names)
             for name in names:
                 found[name] = self._searched(name)
                 rows.append(pool.submit(self._rows, name, found[name][0].ranked.first(self.rank.k), around))
             table = pa.concat_tables([part.result() for part in rows])
         if not table.num_rows:
             raise ConfigError("rank: the filters leave no unknown formula in any class; nothing was written")
-        placements = around.result().placements
-        facts = {name: self._facts(item, len(placements[name]), seconds) for name, (item, seconds) in found.items()}
+        facts = {name: self._facts(item, len(around.placements[name]), seconds) for name, (item, seconds) in found.items()}
         return table, facts, {name: item.ranked for name, (item, _) in found.items()}
-
-    def _around(self, names: Sequence[str]) -> Surroundings:
-        placements = Placer(self.space, self.ions).places(self.known, names)
-        return Surroundings(self.space, self.ions, self.known, placements, self.cautions)
 
     def _searched(self, name: str) -> tuple[ClassRanking, float]:
         """Return the ranking of a class, and how long it took."""
@@ -330,9 +324,9 @@ class _Ranker:
             candidates_per_second=round(found.n_candidates / seconds),
         )
 
-    def _rows(self, name: str, ranked: Ranked, around: Future[Surroundings]) -> pa.Table:
+    def _rows(self, name: str, ranked: Ranked, around: Surroundings) -> pa.Table:
         columns = candidate_columns(self.space, name, ranked.candidates)
-        columns |= around.result().columns(name, ranked.candidates, columns)
+        columns |= around.columns(name, ranked.candidates, columns)
         elements = columns["elements"]
         columns |= {
             "composition_class": [name] * len(ranked),
