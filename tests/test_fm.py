@@ -8,7 +8,7 @@ from small_spaces import ALL_CASES, FIXED_CASES, as_sets, class_ids, machine, ra
 
 from crcrank.errors import ModelFitError
 from crcrank.kernels.pairwise import PairwiseProgram, fill_scores, score_margin
-from crcrank.kernels.tables import fill_from_tables, prepare_tables, table_workspace, tables_at_anion
+from crcrank.kernels.tables import bound_block, bound_from_tables, fill_from_tables, prepare_tables, table_workspace, tables_at_anion
 from crcrank.kernels.tile import close_prefix, is_free_prefix, new_tile, open_tile
 from crcrank.models.fm import FEATURE_GROUPS, FittedFM
 from crcrank.space.space import Candidates
@@ -69,30 +69,33 @@ def test_order_of_equal_slots_does_not_matter(name):
     np.testing.assert_allclose(found, _scores(space, "first", program, candidates), rtol=1e-12, atol=1e-12)
 
 
-def _tile_scores(space, program, dtype):
-    """Return the scores of a class's blocks as the search computes them, each (size of slot 0, ...); -inf for what is no candidate."""
+def _searched_blocks(space, program, dtype):
+    """Yield for each block its scores as the search computes them, (size of slot 0, ...), -inf for what is no candidate.
+
+    With them come its bound, and that of each of its tiles, (size of slot 0, ...).
+    """
     blocks = space.block_arrays("first")
     n_slots, largest = blocks.size.shape[1], int(blocks.size.max())
     n_labels = 1 + max(blocks.cation_element.max(), blocks.anion_element.max())
     tile = new_tile(n_slots, largest, n_labels, dtype)
     allowed = np.ones(len(space.ions.cations), bool)
-    scores = []
     for b, anion in enumerate(blocks.anion_set):
         tables = tables_at_anion(program, blocks, anion, dtype)
         work = table_workspace(tables, n_slots, largest)
         open_tile(blocks, b, allowed, tile)
         prepare_tables(tables, blocks, b, work, tile)
         sizes = blocks.size[b]
-        scores.append(np.full(sizes, -np.inf, dtype))
+        scores, bounds = np.full(sizes, -np.inf, dtype), np.empty(sizes[:-2])
         rows, columns = sizes[-2] if n_slots > 1 else 1, sizes[-1]
         for prefix in np.ndindex(*sizes[:-2]):
             chosen = np.array([*prefix, 0])
+            bounds[prefix] = bound_from_tables(tables, blocks, b, chosen, work, tile)
             fill_from_tables(tables, blocks, b, chosen, work, tile)
             close_prefix(blocks, b, chosen, tile)
             own = tile.left[:rows, None] + tile.right[:columns] + tile.pair[:rows, :columns]
             if is_free_prefix(blocks, b, chosen, tile):
-                scores[-1][prefix] = own.reshape(sizes[-2:])
-    return scores
+                scores[prefix] = own.reshape(sizes[-2:])
+        yield scores, bound_block(tables, blocks, b, work, tile), bounds
 
 
 def _largest_error(space, program, dtype):
@@ -101,7 +104,7 @@ def _largest_error(space, program, dtype):
     candidates = space.decode("first", class_ids(space))
     expected = _scores(space, "first", program, candidates)
     error = 0.0
-    for b, scores in enumerate(_tile_scores(space, program, dtype)):
+    for b, (scores, _, _) in enumerate(_searched_blocks(space, program, dtype)):
         own = candidates.blocks == b
         assert scores.dtype == dtype
         local = candidates.cations[own] - blocks.start[b]
@@ -119,6 +122,22 @@ def test_tables_add_up_to_the_scores(chosen, n_factors):
     model = machine(space, n_factors=n_factors)
     program = model.compile(random_parameters(model, seed=n_factors), "first")
     assert _largest_error(space, program, np.float64) < 1e-12 * (1 + score_margin(program, chosen.n_cations) * 2.0**23)
+
+
+@_CASES
+@pytest.mark.parametrize("n_components", [0, 2])
+def test_bounds_are_reached_by_two_slots_and_exceeded_by_none(chosen, n_components):
+    space = space_of(chosen)
+    model = machine(space, n_factors=5, n_components=n_components)
+    program = model.compile(random_parameters(model, seed=n_components), "first")
+    close = {"rel": 0, "abs": score_margin(program, chosen.n_cations) * 2.0**-28}
+    for scores, bound, bounds in _searched_blocks(space, program, np.float64):
+        best = scores.max(axis=(-2, -1)) if scores.ndim > 1 else scores.max()
+        assert best.max() <= bound + close["abs"]
+        assert (best <= bounds + close["abs"]).all()
+        if scores.ndim == 2:
+            assert best == pytest.approx(bound, **close)
+            assert best == pytest.approx(float(bounds), **close)
 
 
 @_CASES

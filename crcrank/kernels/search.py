@@ -30,7 +30,7 @@ def _any_above(left, right, pair, first_lanes, end_lanes, threshold):
     """Return whether any score of eight rows is above the threshold; left (8,), pair (8, at least 8 end_lanes)."""
     l0, l1, l2, l3, l4, l5, l6, l7 = left[0], left[1], left[2], left[3], left[4], left[5], left[6], left[7]
     n_above = _ZERO  # single precision, like the scores, so that as many fit into a register
-    for j in range(LANES * first_lanes, LANES * end_lanes):
+    for j in range(np.uint64(LANES * first_lanes), np.uint64(LANES * end_lanes)):  # an index that cannot be negative costs less
         best = _larger(
             _larger(_larger(l0 + pair[0, j], l1 + pair[1, j]), _larger(l2 + pair[2, j], l3 + pair[3, j])),
             _larger(_larger(l4 + pair[4, j], l5 + pair[5, j]), _larger(l6 + pair[6, j], l7 + pair[7, j])),

@@ -13,14 +13,15 @@ import numpy as np
 
 from crcrank.kernels.jit import inlined, inlined_sum, lean, lean_sum
 from crcrank.kernels.pairwise import BlockArrays, PairwiseProgram
-from crcrank.kernels.tile import close_pairs, row_slot
+from crcrank.kernels.tile import close_pairs, row_slot, wide
 
 
 class PairTables(NamedTuple):
     """A pairwise program beside one set of anions.
 
     With A anions in all, C cations, coefficients to M, S stoichiometries and F factors; a *column* is a cation with a coefficient, N in
-    all, those of one coefficient and one charge side by side. Equal elements score -inf in ``row_row``.
+    all, those of one coefficient and one charge side by side. The last axis of all that a block reads cation by cation has wide(L) zeros
+    more, for slots of at most L cations. Equal elements score -inf in ``row_row``.
 
     Attributes
     ----------
@@ -69,34 +70,35 @@ def tables_at_anion(program: PairwiseProgram, blocks: BlockArrays, anion_set: in
     """Return the tables of one set of anions for the slots that its blocks have."""
     n_cations = program.row.shape[1]
     column, ion, coefficient = _columns(blocks, anion_set, program.row.shape[2], n_cations)
-    padding = -program.row.shape[3] % 4
+    padding, room = -program.row.shape[3] % 4, wide(int(blocks.size.max()))
 
-    def padded(vectors: np.ndarray) -> np.ndarray:
-        return np.pad(vectors.astype(dtype), [(0, 0)] * (vectors.ndim - 1) + [(0, padding)])
+    def padded(array: np.ndarray, n: int = room) -> np.ndarray:
+        out = np.zeros((*array.shape[:-1], array.shape[-1] + n), dtype)
+        out[..., : array.shape[-1]] = array
+        return out
 
     def plain(array: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(array, dtype)
 
-    row, slope = padded(program.row[anion_set, ion, coefficient - 1]), padded(program.slope)
-    row_row = row @ row.copy().T  # of a matrix with itself, NumPy would compute a half and copy the other, which takes longer
-    element = blocks.cation_element[ion]
-    for own in (np.flatnonzero(element == one) for one in np.unique(element)):
-        row_row[np.ix_(own, own)] = -np.inf
+    row, slope = padded(program.row[anion_set, ion, coefficient - 1], padding), padded(program.slope, padding)
     cation_slope, anion_anion_curve = slope[:n_cations], program.curve[n_cations:, n_cations:].copy()
     anion_anion_curve[np.diag_indices_from(anion_anion_curve)] /= 2
+    rows, slopes = padded(row.T), padded(cation_slope.T)
+    row_row, element = row @ rows, blocks.cation_element[ion]
+    row_row[:, : len(ion)][element[:, None] == element] = -np.inf
     return PairTables(
         column=column,
         row_row=row_row,
-        row_slope=row @ cation_slope.T,
-        slope_row=cation_slope @ row.T,
-        slope_slope=cation_slope @ cation_slope.T + plain(program.curve[:n_cations, :n_cations]),
-        row=plain(row.T),
-        slope=plain(cation_slope.T),
-        bias=plain(program.bias[anion_set, ion, coefficient - 1]),
-        fraction_bias=plain(program.fraction_bias[anion_set, ion, coefficient - 1]),
-        curve=plain(np.diagonal(program.curve)[:n_cations] / 2),
-        anion_curve=plain(program.curve[n_cations:, :n_cations]),
-        anion_row=padded(program.anion_row),
+        row_slope=row @ slopes,
+        slope_row=cation_slope @ rows,
+        slope_slope=cation_slope @ slopes + padded(program.curve[:n_cations, :n_cations]),
+        row=rows,
+        slope=slopes,
+        bias=padded(program.bias[anion_set, ion, coefficient - 1]),
+        fraction_bias=padded(program.fraction_bias[anion_set, ion, coefficient - 1]),
+        curve=padded(np.diagonal(program.curve)[:n_cations] / 2),
+        anion_curve=padded(program.curve[n_cations:, :n_cations]),
+        anion_row=padded(program.anion_row, padding),
         anion_bias=plain(program.anion_bias),
         anion_fraction_bias=plain(program.anion_fraction_bias),
         anion_slope=slope[n_cations:],
@@ -123,16 +125,19 @@ def _columns(blocks: BlockArrays, anion_set: int, max_coefficient: int, n_cation
 
 
 class TableWorkspace(NamedTuple):
-    """Scratch of one thread, for n slots of at most L cations.
+    """Scratch of one thread, for n slots of at most L cations, with W = wide(L).
 
     Attributes
     ----------
     context
         What stoichiometry and anions multiply each cation's vector with, (F,).
     unary, pair
-        Scores of the cations of each slot, and of each two slots but the last two, which are in the tile: (n, L), (n, n, L, L).
-    score, left, right
-        What the block and the first slots add to the scores, by their number: to all, to a tile's rows and columns; (n,), (n, L), (n, L).
+        Scores of the cations of each slot, -inf outside the block, and of each two slots but the last two, which are in the tile:
+        (n, W), (n, n, L, W).
+    score
+        What the block adds to all scores, (1,).
+    left, right
+        What the block and the first slots add to the scores of a tile's rows and columns, by the number of slots, (n, W), (n, W).
     last
         The choice of the slots before the tile that these were made for, -1 for none, int64 (n,).
     reach
@@ -140,7 +145,7 @@ class TableWorkspace(NamedTuple):
     highest
         The most that a tile's own cations add; NaN as long as neither is known, (1,).
     zero, best, peak
-        Zeros, and room for intermediate results, (L,).
+        Zeros, and room for intermediate results, (W,).
     """
 
     context: np.ndarray
@@ -159,20 +164,20 @@ class TableWorkspace(NamedTuple):
 
 def table_workspace(tables: PairTables, n_slots: int, largest: int) -> TableWorkspace:
     """Return scratch for blocks of ``n_slots`` slots with at most ``largest`` cations each."""
-    dtype = tables.row.dtype
+    dtype, width = tables.row.dtype, wide(largest)
     return TableWorkspace(
         context=np.empty(tables.anion_slope.shape[1], dtype),
-        unary=np.empty((n_slots, largest), dtype),
-        pair=np.empty((n_slots, n_slots, largest, largest), dtype),
-        score=np.empty(n_slots, dtype),
-        left=np.empty((n_slots, largest), dtype),
-        right=np.empty((n_slots, largest), dtype),
+        unary=np.empty((n_slots, width), dtype),
+        pair=np.empty((n_slots, n_slots, largest, width), dtype),
+        score=np.empty(1, dtype),
+        left=np.empty((n_slots, width), dtype),
+        right=np.empty((n_slots, width), dtype),
         last=np.empty(n_slots, np.int64),
         reach=np.empty((n_slots, largest), dtype),
         highest=np.empty(1, dtype),
-        zero=np.zeros(largest, dtype),
-        best=np.empty(largest, dtype),
-        peak=np.empty(largest, dtype),
+        zero=np.zeros(width, dtype),
+        best=np.empty(width, dtype),
+        peak=np.empty(width, dtype),
     )
 
 
@@ -199,19 +204,19 @@ def _fill_context(tables, blocks, b, context):
 
 
 @lean_sum
-def _add_product(context, scale, vectors, first, out):
-    """Add to ``out`` the products of ``context`` with as many vectors from number ``first`` on, times ``scale``; vectors (F, n)."""
+def _add_product(context, scale, vectors, first, n, out):
+    """Add to ``out`` (n,) the products of ``context`` with n vectors from number ``first`` on, times ``scale``; n as from ``wide``."""
     for k in range(0, context.size, 4):
         w0, w1, w2, w3 = scale * context[k], scale * context[k + 1], scale * context[k + 2], scale * context[k + 3]
         v0, v1, v2, v3 = vectors[k, first:], vectors[k + 1, first:], vectors[k + 2, first:], vectors[k + 3, first:]
-        for i in range(out.size):
+        for i in range(n):
             out[i] += w0 * v0[i] + w1 * v1[i] + w2 * v2[i] + w3 * v3[i]
 
 
 @lean_sum
 def _fill_unary(tables, blocks, b, slot, context, free, out):
     """Fill ``out`` with the unary scores of a slot's cations."""
-    start, n = blocks.start[b, slot], blocks.size[b, slot]
+    start, n = blocks.start[b, slot], wide(blocks.size[b, slot])
     first = tables.column[blocks.coefficient[b, slot] - 1, start]
     f = context.dtype.type(blocks.coefficient[b, slot] / blocks.n_atoms[b])
     bias = tables.bias[first:]
@@ -226,8 +231,8 @@ def _fill_unary(tables, blocks, b, slot, context, free, out):
             anion_curve = tables.anion_curve[blocks.anions[b, a], start:]
             for i in range(n):
                 out[i] += product * anion_curve[i]
-        _add_product(context, f, tables.slope, start, out[:n])
-    _add_product(context, context.dtype.type(1), tables.row, first, out[:n])
+        _add_product(context, f, tables.slope, start, n, out)
+    _add_product(context, context.dtype.type(1), tables.row, first, n, out)
 
 
 @lean_sum
@@ -236,7 +241,7 @@ def _fill_pair(tables, blocks, b, first, second, out):
     start, start_second = blocks.start[b, first], blocks.start[b, second]
     c, d = blocks.coefficient[b, first], blocks.coefficient[b, second]
     column, column_second = tables.column[c - 1, start], tables.column[d - 1, start_second]
-    n = blocks.size[b, second]
+    n = wide(blocks.size[b, second])
     f, g = out.dtype.type(c / blocks.n_atoms[b]), out.dtype.type(d / blocks.n_atoms[b])
     for i in range(blocks.size[b, first]):
         line, row_row = out[i], tables.row_row[column + i, column_second:]
@@ -260,16 +265,15 @@ def prepare_tables(tables, blocks, b, work, tile):
         _fill_unary(tables, blocks, b, slot, work.context, tile.free[slot], work.unary[slot])
         for other in range(min(slot, a)):
             _fill_pair(tables, blocks, b, other, slot, work.pair[other, slot])
-    for j in range(blocks.size[b, z]):
-        work.right[0, j] = work.unary[z, j]
     work.last[:] = -1
     work.highest[0] = np.nan
+    n_right = wide(blocks.size[b, z])
     if a < 0:
-        for j in range(blocks.size[b, z]):
+        for j in range(n_right):
             tile.pair[0, j] = 0
         return
-    for k in range(blocks.size[b, a]):
-        work.left[0, k] = work.unary[a, k]
+    _fill_sum(work.unary[a], work.zero, work.score[0], wide(blocks.size[b, a]), work.left[0])
+    _fill_sum(work.unary[z], work.zero, work.zero[0], n_right, work.right[0])
     _fill_pair(tables, blocks, b, a, z, tile.pair)
     close_pairs(blocks, b, tile)
 
@@ -278,37 +282,36 @@ def prepare_tables(tables, blocks, b, work, tile):
 def fill_from_tables(tables, blocks, b, prefix, work, tile):  # noqa: ARG001
     """Fill the unary terms of a tile; sums over the first slots are kept from the tile before."""
     a, z = row_slot(blocks), blocks.size.shape[1] - 1
-    n_right = blocks.size[b, z]
+    n_right, nothing = wide(blocks.size[b, z]), work.zero[0]
     if a < 0:
         tile.left[0] = work.score[0]
-        for j in range(n_right):
-            tile.right[j] = work.unary[z, j]
+        _fill_sum(work.unary[z], work.zero, nothing, n_right, tile.right)
         return
-    n_left = blocks.size[b, a]
+    n_left = wide(blocks.size[b, a])
+    if a == 0:
+        _fill_sum(work.left[0], work.zero, nothing, n_left, tile.left)
+        _fill_sum(work.right[0], work.zero, nothing, n_right, tile.right)
+        return
     slot = 0
     while slot < a and work.last[slot] == prefix[slot]:
         slot += 1
     while slot < a:
         i = prefix[slot]
-        score = work.score[slot] + work.unary[slot, i]
+        score = work.unary[slot, i]
         for other in range(slot):
             score += work.pair[other, slot, prefix[other], i]
-        work.score[slot + 1] = score
-        _fill_sum(work.left[slot], work.pair[slot, a, i], n_left, work.left[slot + 1])
-        _fill_sum(work.right[slot], work.pair[slot, z, i], n_right, work.right[slot + 1])
+        is_last = slot + 1 == a
+        _fill_sum(work.left[slot], work.pair[slot, a, i], score, n_left, tile.left if is_last else work.left[slot + 1])
+        _fill_sum(work.right[slot], work.pair[slot, z, i], nothing, n_right, tile.right if is_last else work.right[slot + 1])
         work.last[slot] = i
         slot += 1
-    score = work.score[a]
-    for k in range(n_left):
-        tile.left[k] = work.left[a, k] + score
-    for j in range(n_right):
-        tile.right[j] = work.right[a, j]
 
 
 @lean
-def _fill_sum(values, others, n, out):
+def _fill_sum(values, others, score, n, out):
+    """Fill ``out`` with sums of n values, as many others, and a score."""
     for i in range(n):
-        out[i] = values[i] + others[i]
+        out[i] = values[i] + others[i] + score
 
 
 @lean

@@ -15,6 +15,8 @@ from crcrank.kernels.jit import inlined, lean
 # Rows and columns of a tile are padded with candidates that score -inf, so that as many can be scanned together.
 ROWS = 8
 LANES = 8
+# Arrays over the cations of a slot have room for a multiple of this, so that vectorised loops leave no rest, which would take longer.
+_WIDE = 32
 
 
 class Tile(NamedTuple):
@@ -23,11 +25,11 @@ class Tile(NamedTuple):
     Attributes
     ----------
     left, right
-        Unary terms of the rows and the columns, (L + padding,).
+        Unary terms of the rows and the columns, (wide(L),).
     pair
-        The other terms, (L + padding, L + padding); what lies outside the block is finite or -inf, never NaN.
+        The other terms, (wide(L), wide(L)); what lies outside the block is finite or -inf, never NaN.
     free
-        0 where a slot's cation may be used in the block, -inf where not, (n_slots, L + padding).
+        0 where a slot's cation may be used in the block, -inf where not and outside the block, (n_slots, wide(L)).
     place
         Local index of each element's cation among the rows and among the columns, -1 if it has none, int64 (2, n_elements).
     prefix
@@ -44,7 +46,7 @@ class Tile(NamedTuple):
 
 def new_tile(n_slots: int, largest: int, n_elements: int, dtype: type = np.float32) -> Tile:
     """Return room for the tiles of blocks of ``n_slots`` slots with at most ``largest`` cations each."""
-    width = -(-largest // LANES) * LANES + ROWS
+    width = wide(largest)
     return Tile(
         np.full(width, -np.inf, dtype),
         np.full(width, -np.inf, dtype),
@@ -53,6 +55,12 @@ def new_tile(n_slots: int, largest: int, n_elements: int, dtype: type = np.float
         np.full((2, n_elements), -1, np.int64),
         np.zeros(n_slots, np.int64),
     )
+
+
+@inlined
+def wide(n):
+    """Return how many numbers there is room for where ``n`` are needed."""
+    return (n + _WIDE - 1) & -_WIDE
 
 
 @inlined
@@ -72,12 +80,15 @@ def open_tile(blocks, b, allowed, tile):
     """Prepare a tile for block ``b``: fill ``free`` and ``place``, pad ``left`` and ``right`` with -inf."""
     n_slots = blocks.size.shape[1]
     for slot in range(n_slots):
-        start = blocks.start[b, slot]
-        for i in range(blocks.size[b, slot]):
-            is_free = allowed[start + i]
-            for a in range(blocks.anions.shape[1]):
-                is_free = is_free and blocks.cation_element[start + i] != blocks.anion_element[blocks.anions[b, a]]
-            tile.free[slot, i] = 0 if is_free else -np.inf
+        n, free = blocks.size[b, slot], tile.free[slot]
+        allowed_here, element = allowed[blocks.start[b, slot] :], blocks.cation_element[blocks.start[b, slot] :]
+        for i in range(n):
+            free[i] = 0 if allowed_here[i] else -np.inf
+        for a in range(blocks.anions.shape[1]):
+            anion_element = blocks.anion_element[blocks.anions[b, a]]
+            for i in range(n):
+                free[i] = -np.inf if element[i] == anion_element else free[i]
+        free[n:] = -np.inf
     tile.place[:] = -1
     for side in range(2):
         slot = n_slots - 2 + side

@@ -28,7 +28,7 @@ from crcrank.space.programs import RankingProgram
 from crcrank.space.shuffled import ShuffledScores
 from crcrank.space.space import Candidates, Space
 
-_HIT_CAPACITY = 1 << 16
+_HIT_CAPACITY = 1 << 14
 _N_PIECES = 256
 _OFFER = 1 << 13
 # What a block costs besides its candidates, in candidates.
@@ -170,6 +170,7 @@ class _Search:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._waiting: list[tuple[Candidates, np.ndarray]] = []
+        self._n_waiting = 0
         self.best = best
         self.n_scored = 0
         self.stopped = threading.Event()
@@ -218,7 +219,8 @@ class _Search:
         with self._lock:
             kept = np.flatnonzero(scores >= self.best.threshold)
             self._waiting.append((candidates.take(kept), scores[kept]))
-            if sum(len(scores) for _, scores in self._waiting) >= min(self.best.k, _OFFER):
+            self._n_waiting += len(kept)
+            if self._n_waiting >= min(self.best.k, _OFFER):
                 self.offer()
 
     def offer(self) -> None:
@@ -228,6 +230,7 @@ class _Search:
             blocks, cations = zip(*((item.blocks, item.cations) for item in candidates), strict=True)
             self.best.offer(Candidates(np.concatenate(blocks), np.concatenate(cations)), np.concatenate(scores))
             self._waiting.clear()
+            self._n_waiting = 0
 
     def _scratch(self, program: Any) -> tuple[Any, Tile, Hits]:
         if not hasattr(self._local, "scratch"):
