@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crcrank.kernels.jit import remove_unused_folders, set_apart
+from crcrank.kernels.jit import kernel, remove_unused_folders, sum_kernel
 
 _ROOT = Path(__file__).parent.parent
 _MONTHS = 100 * 24 * 3600
@@ -114,8 +114,22 @@ def test_a_kernel_from_the_cache_loads_no_compiler_and_what_must_be_compiled_loa
     assert _printed(tmp_path, "third", XDG_CACHE_HOME=cache)[0] == [*again, "[1.5, 2.0] True"]
 
 
-def test_sums_are_gathered_apart_from_any_other_array():
-    arrays = [set_apart((3,), dtype) for dtype in (np.float32, np.float64) for _ in range(50)]
-    starts = np.sort([array.ctypes.data for array in arrays])
-    assert np.diff(starts).min() >= 512
-    assert all(array.shape == (3,) and array.flags.c_contiguous and not array.any() for array in arrays)
+@kernel
+def _total(values):
+    total = np.float32(0)
+    for i in range(values.size):
+        total += values[i]
+    return total
+
+
+@sum_kernel
+def _doubled(values):
+    return 2 * _total(values)
+
+
+def test_a_kernel_stays_strict_when_a_kernel_that_is_not_has_it_compiled():
+    values = np.random.default_rng(1).standard_normal(1000).astype(np.float32)
+    expected = np.cumsum(values)[-1]
+    assert expected != np.float32(values.astype(np.float64).sum())
+    assert _doubled(values) == 2 * expected
+    assert _total(values) == expected

@@ -1,3 +1,4 @@
+import copy
 import math
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,8 +8,9 @@ import pytest
 from small_spaces import ALL_CASES, FIXED_CASES, as_sets, case, class_ids, machine, random_parameters, space_of, twin_arguments
 
 from crcrank.config import load_config
-from crcrank.kernels.likelihood import add_block_sums, add_candidate_flows, sum_workspace
-from crcrank.kernels.pairwise import PairwiseProgram, fill_scores
+from crcrank.kernels import likelihood
+from crcrank.kernels.likelihood import add_block_sums, add_candidate_flows, fill_factors, sum_workspace
+from crcrank.kernels.pairwise import PairwiseProgram, fill_context, fill_scores, fill_slot, product_sum
 from crcrank.models.likelihood import ClassLikelihood, KnownCandidates, log_known, probability, zeros_like
 from crcrank.models.substitution import similarity_of_ions
 from crcrank.models.training import Fit
@@ -229,3 +231,39 @@ def test_the_penalty_on_similar_ions_draws_their_parameters_together():
         found[weight] = fit.parameters
     for group in ("factor.ion", "weight.cation_anion", "factor.cation_cation_anion"):
         assert _spread(found[1e3], group, similarity) < 0.2 * _spread(found[0.0], group, similarity), group
+
+
+def _flat(item):
+    return [array for part in item for array in _flat(part)] if isinstance(item, tuple) else [np.asarray(item)]
+
+
+def _assert_sums_as_written(kernel, arguments, *written):
+    """Compare bit by bit what a kernel returns and writes with what its source does, line by line in Python."""
+    by_kernel, by_source = copy.deepcopy(written), copy.deepcopy(written)
+    found, expected = kernel(*arguments, *by_kernel), kernel.__wrapped__(*arguments, *by_source)
+    for a, b in zip(_flat((found, by_kernel)), _flat((expected, by_source)), strict=True):
+        np.testing.assert_array_equal(a, b, err_msg=kernel.__name__)
+
+
+@pytest.mark.parametrize("name", ["two_slots", "three_slots", "two_anions_two_slots"])
+def test_the_bits_of_a_fit_are_those_of_its_source_however_it_is_compiled(name):
+    space = space_of(_CASES[name])
+    program, blocks = _single(_compiled(space, seed=1, n_factors=21)), space.block_arrays("first")
+    rng = np.random.default_rng(2)
+    work = sum_workspace(blocks.size.shape[1], int(blocks.size.max()), 21)
+    gradient = zeros_like(program)
+    for b in rng.permutation(len(blocks.size))[:8]:
+        fill_factors(program, blocks, b, work)
+        _assert_sums_as_written(fill_context, (program, blocks, b), work.context)
+        _assert_sums_as_written(fill_slot, (program, blocks, b, 0, work.context), work.rows[0], work.unary[0])
+        _assert_sums_as_written(product_sum, (work.context, work.rows[0, 0]))
+        if blocks.size.shape[1] == 2:
+            _assert_sums_as_written(likelihood._contract_two, (blocks.size[b],), work)
+        for sums in (work.unary_sum, work.row_sum, work.pair_sum, work.context_sum):
+            sums[:] = rng.standard_normal(sums.shape)
+        _assert_sums_as_written(likelihood._slots_back, (blocks, b, work), gradient)
+        _assert_sums_as_written(likelihood._anion_back, (program, blocks, b, np.float32(0.3), work.context_sum), gradient)
+    candidates = space.decode("first", class_ids(space)[::7][:30])
+    _assert_sums_as_written(fill_scores, (program, blocks, candidates.blocks, candidates.cations), np.zeros(len(candidates)))
+    flows = rng.standard_normal(len(candidates)).astype(np.float32)
+    _assert_sums_as_written(add_candidate_flows, (program, blocks, candidates.blocks, candidates.cations, flows), gradient)

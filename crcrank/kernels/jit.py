@@ -12,7 +12,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
-import math
 import os
 import re
 import shutil
@@ -30,19 +29,17 @@ _log = logging.getLogger(__name__)
 _KEPT_SECONDS = 30 * 24 * 3600
 _FOLDER_NAME = re.compile(r"[0-9a-f]{20}(\.\d+)?")  # with a number: being removed
 
-# Infinities stand for excluded ions, so "nnan" and "ninf" stay off; sums inside one candidate may be reordered.
-_SUM_FLAGS = {"contract", "reassoc", "nsz", "arcp"}
-
 # The search hands records of dozens of arrays around. Reference counts on all of them would take longer than the work on a tile;
 # without them a kernel can make no arrays, and arrays come into it from plain Python only.
-# What a kernel does not say of itself, it takes from the kernel that it is first compiled for; so the others say that they count.
-COUNTED: dict[str, Any] = {"_nrt": True}
-_LEAN: dict[str, Any] = {"_nrt": False}
-INLINED: dict[str, Any] = {"_nrt": False, "forceinline": True}
+# What a kernel does not say of itself, it takes from the kernel that it happens to be compiled for first; so each says all of it.
+COUNTED: dict[str, Any] = {"_nrt": True, "forceinline": False, "fastmath": False}
+_LEAN = COUNTED | {"_nrt": False}
+INLINED = _LEAN | {"forceinline": True}
+
+# Infinities stand for excluded ions, so "nnan" and "ninf" stay off.
+_REORDERED: dict[str, Any] = {"fastmath": {"contract", "reassoc", "nsz", "arcp"}}
 
 _LAST_NUMBA = (0, 68)  # of which is known what loading a kernel needs
-
-_APART_BYTES = 256  # more than the vectors of one round of a loop
 
 _lock = threading.RLock()
 _overloads: list[tuple[Callable[..., Any], Callable[..., Any], dict[str, Any]]] = []
@@ -75,13 +72,22 @@ class _Kernel:
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Compile a kernel with strict floating point, without the GIL, cached on disk."""
+    """Compile a kernel without the GIL, cached on disk.
+
+    Floating point is strict: a sum has the order in which it is written down, and the same bits in every compilation. All that a model is
+    fitted with, and all scores that are listed, are made of such sums.
+    """
     return _Kernel(function, **COUNTED)
 
 
 def sum_kernel(function: Callable[..., Any]) -> Any:
-    """Compile a kernel whose float sums may be reordered and fused (vectorised), without the GIL, cached on disk."""
-    return _Kernel(function, **COUNTED, fastmath=_SUM_FLAGS)
+    """Compile a kernel as :func:`kernel` does, whose float sums may be reordered and fused (vectorised).
+
+    How its sums round depends on where arrays happen to lie in memory, on which kernels are compiled before it, and on whether it comes
+    from the cache: linked into two kernels it is compiled twice, and both call the one that is loaded first. So it is for sums only that
+    are compared within a margin (the tables of the search).
+    """
+    return _Kernel(function, **COUNTED | _REORDERED)
 
 
 def lean(function: Callable[..., Any]) -> Any:
@@ -91,7 +97,7 @@ def lean(function: Callable[..., Any]) -> Any:
 
 def lean_sum(function: Callable[..., Any]) -> Any:
     """Compile a kernel as :func:`sum_kernel` does, but without reference counts."""
-    return _Kernel(function, **_LEAN, fastmath=_SUM_FLAGS)
+    return _Kernel(function, **_LEAN | _REORDERED)
 
 
 def inlined(function: Callable[..., Any]) -> Any:
@@ -101,7 +107,7 @@ def inlined(function: Callable[..., Any]) -> Any:
 
 def inlined_sum(function: Callable[..., Any]) -> Any:
     """Compile a kernel as :func:`lean_sum` does, into its callers."""
-    return _Kernel(function, **INLINED, fastmath=_SUM_FLAGS)
+    return _Kernel(function, **INLINED | _REORDERED)
 
 
 def overload(function: Callable[..., Any], **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -196,13 +202,3 @@ def remove_unused_folders(root: Path, in_use: Path) -> None:
                     going = root / f"{folder.name[:20]}.{os.getpid()}"
                     folder.rename(going)  # at once: nobody finds half a cache
                     shutil.rmtree(going)
-
-
-def set_apart(shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
-    """Return zeros that lie apart from any other array in memory.
-
-    Where what a vectorised loop writes starts within a few vectors of what it reads, it goes one number after the other, and its
-    sums round in another way. What kernels gather sums in is made here, so that they do not depend on where arrays happen to lie.
-    """
-    n, room = math.prod(shape), _APART_BYTES // np.dtype(dtype).itemsize
-    return np.zeros(n + 2 * room, dtype)[room : room + n].reshape(shape)

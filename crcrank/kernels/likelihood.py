@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crcrank.kernels.jit import kernel, set_apart, sum_kernel
-from crcrank.kernels.pairwise import fill_context, fill_pair, fill_slot, matrix
+from crcrank.kernels.jit import kernel
+from crcrank.kernels.pairwise import fill_context, fill_pair, fill_slot, matrix, product_sum
 
 
 class SumWorkspace(NamedTuple):
@@ -48,17 +48,17 @@ def sum_workspace(n_slots: int, largest: int, n_factors: int, dtype: type = np.f
     """Return scratch for blocks of ``n_slots`` slots with at most ``largest`` cations each."""
     n, width = n_slots, largest
     return SumWorkspace(
-        set_apart((n_factors,), dtype),
-        set_apart((n, width, n_factors), dtype),
-        set_apart((n, width), dtype),
-        set_apart((width, width), dtype),
-        set_apart((n, n, width * width), dtype),
-        set_apart((n, n, width * width), dtype),
-        set_apart((n, width), dtype),
-        set_apart((n, width, n_factors), dtype),
-        set_apart((n_factors,), dtype),
-        set_apart((6, width * max(width, n_factors)), dtype),
-        set_apart((6, width), dtype),
+        np.zeros((n_factors,), dtype),
+        np.zeros((n, width, n_factors), dtype),
+        np.zeros((n, width), dtype),
+        np.zeros((width, width), dtype),
+        np.zeros((n, n, width * width), dtype),
+        np.zeros((n, n, width * width), dtype),
+        np.zeros((n, width), dtype),
+        np.zeros((n, width, n_factors), dtype),
+        np.zeros((n_factors,), dtype),
+        np.zeros((6, width * max(width, n_factors)), dtype),
+        np.zeros((6, width), dtype),
     )
 
 
@@ -72,7 +72,7 @@ def n_orders_of(blocks, b):
     return n_orders
 
 
-@sum_kernel
+@kernel
 def fill_factors(program, blocks, b, work):
     """Fill the exponentiated tables of block ``b`` and clear the sums; return the score that its candidates share."""
     n_slots = blocks.size.shape[1]
@@ -93,7 +93,7 @@ def fill_factors(program, blocks, b, work):
     return shared
 
 
-@sum_kernel
+@kernel
 def _contract_two(sizes, work):
     """Fill the unary and pair sums of a block of two slots."""
     factors, sums = matrix(work.pair[0, 1], sizes[0], sizes[1]), matrix(work.pair_sum[0, 1], sizes[0], sizes[1])
@@ -101,11 +101,11 @@ def _contract_two(sizes, work):
         for j in range(sizes[1]):
             term = work.unary[0, i] * factors[i, j] * work.unary[1, j]
             sums[i, j] = term
-            work.unary_sum[0, i] += term
             work.unary_sum[1, j] += term
+        work.unary_sum[0, i] = work.unary[0, i] * product_sum(factors[i], work.unary[1, : sizes[1]])
 
 
-@sum_kernel
+@kernel
 def _contract_three(sizes, a, weights, work, sums):
     """Add the sum over the last three slots, from slot ``a`` on, to their pair sums and to ``sums`` (3, L).
 
@@ -127,13 +127,11 @@ def _contract_three(sizes, a, weights, work, sums):
     np.dot(left.T, right, by_third)
     sums_left, sums_right = matrix(work.pair_sum[a, a + 1], n_a, n_b), matrix(work.pair_sum[a, a + 2], n_a, n_c)
     for i in range(n_a):
-        i_total = np.float32(0.0)
         for k in range(n_b):
             term = left[i, k] * by_left[i, k]
             sums_left[i, k] += term
             sums[1, k] += term
-            i_total += term
-        sums[0, i] += i_total
+        sums[0, i] += product_sum(left[i], by_left[i])
         for j in range(n_c):
             term = right[i, j] * by_right[i, j]
             sums_right[i, j] += term
@@ -143,7 +141,7 @@ def _contract_three(sizes, a, weights, work, sums):
         sums_third[n] += work.flat[5, n]
 
 
-@sum_kernel
+@kernel
 def _contract_four(sizes, work):
     """Fill the unary and pair sums of a block of four slots, one cation of the first slot after the other."""
     weights, sums = work.vectors[:3], work.vectors[3:]
@@ -166,7 +164,7 @@ def _contract_four(sizes, work):
             work.unary_sum[0, h] += sums[0, i]
 
 
-@sum_kernel
+@kernel
 def _contract(sizes, work):
     """Fill the unary and pair sums of a block; return the sum of its products."""
     n_slots = sizes.size
@@ -187,7 +185,7 @@ def _contract(sizes, work):
     return total
 
 
-@sum_kernel
+@kernel
 def _rows_back(sizes, scale, work):
     """Scale all sums, and fill ``row_sum`` and ``context_sum``: the derivatives by the vectors of positions and context."""
     n_slots, n_factors = sizes.size, work.context.size
@@ -212,7 +210,7 @@ def _rows_back(sizes, scale, work):
             work.row_sum[other, :n_columns] += back_other
 
 
-@sum_kernel
+@kernel
 def _slots_back(blocks, b, work, gradient):
     """Add a block's flows to the gradient of what belongs to its cations."""
     x = blocks.anion_set[b]
@@ -241,7 +239,7 @@ def _slots_back(blocks, b, work, gradient):
                     line[j] += product * flows[i, j]
 
 
-@sum_kernel
+@kernel
 def _anion_back(program, blocks, b, total, context_sum, gradient):
     """Add a block's flows to the gradient of what belongs to its anions and its stoichiometry."""
     s, n_cations = blocks.stoichiometry[b], program.row.shape[1]
@@ -265,7 +263,7 @@ def _anion_back(program, blocks, b, total, context_sum, gradient):
             _anions_back(program, blocks, b, a, other, total, gradient)
 
 
-@sum_kernel
+@kernel
 def _anions_back(program, blocks, b, first, second, total, gradient):
     """Add a block's flow to the gradient of the product of two of its anions."""
     x, y = blocks.anions[b, first], blocks.anions[b, second]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crcrank.kernels.jit import kernel, sum_kernel
+from crcrank.kernels.jit import kernel
 from crcrank.kernels.pairwise import BlockArrays, matrix
 from crcrank.kernels.tile import close_pairs, n_tile_rows, row_slot
 
@@ -250,7 +250,7 @@ def fill_multilinear(program, blocks, b, prefix, work, tile):
     close_pairs(blocks, b, tile)
 
 
-@sum_kernel
+@kernel
 def _fill_core(core, ratio, out):
     """Fill ``out`` (P ** n,) with the products of core (P ** n, R) and ratio (R,)."""
     for p in range(core.shape[0]):
@@ -260,7 +260,7 @@ def _fill_core(core, ratio, out):
         out[p] = total
 
 
-@sum_kernel
+@kernel
 def _contract(vector, tensor, n_left):
     """Multiply the first mode of a tensor of ``n_left`` numbers with a vector, in place: its slices add up to the first one."""
     size = n_left // vector.size

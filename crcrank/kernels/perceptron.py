@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crcrank.kernels.jit import kernel, set_apart, sum_kernel
+from crcrank.kernels.jit import kernel
 
 # A larger product of matrices would make OpenBLAS start threads of its own beside those of the caller.
 LARGEST_PRODUCT = 1 << 18
@@ -77,12 +77,12 @@ def perceptron_workspace(program: PerceptronProgram) -> PerceptronWorkspace:
     n_multiplied, n_layers, dtype = program.multiplied.shape[1], len(program.hidden) + 1, program.row.dtype
     n = max(1, LARGEST_PRODUCT // (n_hidden * max(3 * n_concatenated, 3 * n_multiplied, n_hidden)))
     return PerceptronWorkspace(
-        set_apart((3, n, n_concatenated + n_multiplied), dtype),
-        set_apart((n, 3, n_concatenated), dtype),
-        set_apart((n, 3, n_multiplied), dtype),
-        set_apart((n_layers, n, n_hidden), dtype),
-        set_apart((n, n_hidden), dtype),
-        set_apart((n, n_hidden), dtype),
+        np.zeros((3, n, n_concatenated + n_multiplied), dtype),
+        np.zeros((n, 3, n_concatenated), dtype),
+        np.zeros((n, 3, n_multiplied), dtype),
+        np.zeros((n_layers, n, n_hidden), dtype),
+        np.zeros((n, n_hidden), dtype),
+        np.zeros((n, n_hidden), dtype),
     )
 
 
@@ -113,7 +113,7 @@ def _fill_inputs(total, anion, stoichiometry, concatenated, multiplied):
         multiplied[2, f] = s * (r + a)
 
 
-@sum_kernel
+@kernel
 def add_product(inputs, weights, out):
     """Add ``inputs`` (K,) times ``weights`` (K, H) to ``out`` (H,)."""
     for k in range(inputs.size):
@@ -147,7 +147,7 @@ def fill_scores(program, blocks, candidate_blocks, cations, out):
         out[c] = score
 
 
-@sum_kernel
+@kernel
 def rectify(units, bias):
     """Add ``bias`` (H,) to each row of ``units`` (n, H) and cut it at zero."""
     for c in range(units.shape[0]):
@@ -156,7 +156,7 @@ def rectify(units, bias):
             units[c, h] = total if total > 0 else 0  # noqa: FURB136  (max() of numba treats NaN another way, which takes longer)
 
 
-@sum_kernel
+@kernel
 def _forward(program, blocks, batch, first, n, work):
     """Fill latents, inputs and active units of ``n`` candidates of a batch from ``first`` on."""
     for c in range(n):
@@ -207,13 +207,13 @@ def _score(program, units):
     return score
 
 
-@sum_kernel
+@kernel
 def _add_matrix(inputs, flow, out):
     """Add ``inputs`` (n, K) transposed times ``flow`` (n, H) to ``out`` (K, H)."""
     out += np.dot(inputs.T, flow)
 
 
-@sum_kernel
+@kernel
 def _stop_at_zero(flow, units):
     """Let nothing flow through units that are cut at zero, both (n, H)."""
     for c in range(flow.shape[0]):
@@ -222,7 +222,7 @@ def _stop_at_zero(flow, units):
                 flow[c, h] = 0
 
 
-@sum_kernel
+@kernel
 def _backward(program, n, work, gradient):
     """Add the gradient of the hidden layers; ``flow`` is by the last active units and becomes that by the first layer's sums."""
     flow, spare = work.flow[:n], work.spare[:n]
@@ -241,7 +241,7 @@ def _backward(program, n, work, gradient):
         first_bias += flow[c]
 
 
-@sum_kernel
+@kernel
 def _add_latent_flows(program, blocks, batch, first, n, work, gradient):
     """Add the gradient of the latent vectors; the inputs of the network are overwritten by the gradient by them."""
     np.dot(work.flow[:n], _weights(program.concatenated).T, _rows(work.concatenated, n))
@@ -264,7 +264,7 @@ def _add_latent_flows(program, blocks, batch, first, n, work, gradient):
             gradient.row[x, batch.cations[first + c, slot], blocks.coefficient[b, slot] - 1] += total
 
 
-@sum_kernel
+@kernel
 def batch_loss(program, blocks, batch, work):
     """Return the loss of a batch."""
     loss, size = 0.0, work.flow.shape[0]
@@ -277,7 +277,7 @@ def batch_loss(program, blocks, batch, work):
     return loss
 
 
-@sum_kernel
+@kernel
 def add_batch_gradient(program, blocks, batch, work, gradient):
     """Add the gradient of a batch's loss to ``gradient``, a program-shaped record; return that loss."""
     loss, size = 0.0, work.flow.shape[0]

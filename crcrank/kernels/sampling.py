@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from crcrank.kernels.jit import kernel, sum_kernel
+from crcrank.kernels.jit import kernel
 from crcrank.kernels.likelihood import fill_factors, n_orders_of
-from crcrank.kernels.pairwise import matrix
+from crcrank.kernels.pairwise import matrix, product_sum
 
 
-@sum_kernel
+@kernel
 def _fill_masses_of_two(sizes, slot, weights, work, out):
     factors = matrix(work.pair[slot, slot + 1], sizes[slot], sizes[slot + 1])
     for i in range(sizes[slot]):
-        total = np.float32(0)
-        for j in range(sizes[slot + 1]):
-            total += factors[i, j] * weights[slot + 1, j]
-        out[i] = weights[slot, i] * total
+        out[i] = weights[slot, i] * product_sum(factors[i], weights[slot + 1, : sizes[slot + 1]])
 
 
-@sum_kernel
+@kernel
 def _fill_masses_of_three(sizes, slot, weights, work, out):
     n_a, n_b, n_c = sizes[slot], sizes[slot + 1], sizes[slot + 2]
     left, product = matrix(work.flat[0], n_a, n_b), matrix(work.flat[1], n_a, n_c)
@@ -33,13 +30,12 @@ def _fill_masses_of_three(sizes, slot, weights, work, out):
             left[i, k] = factors_left[i, k] * weights[slot + 1, k]
     np.dot(left, matrix(work.pair[slot + 1, slot + 2], n_b, n_c), product)
     for i in range(n_a):
-        total = np.float32(0)
         for j in range(n_c):
-            total += product[i, j] * factors_right[i, j] * weights[slot + 2, j]
-        out[i] = weights[slot, i] * total
+            product[i, j] *= factors_right[i, j]
+        out[i] = weights[slot, i] * product_sum(product[i], weights[slot + 2, :n_c])
 
 
-@sum_kernel
+@kernel
 def _fold(sizes, slot, i, weights, work, out):
     """Fill the weights of the slots after ``slot`` once its cation is ``i``."""
     for later in range(slot + 1, sizes.size):

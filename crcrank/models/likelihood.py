@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crcrank.kernels.jit import set_apart
 from crcrank.kernels.likelihood import add_block_sums, add_candidate_flows, sum_workspace
 from crcrank.kernels.pairwise import BlockArrays, PairwiseProgram, fill_scores
 from crcrank.space.space import Candidates, ClassSpace, Space
@@ -99,4 +98,4 @@ class ClassLikelihood:
 
 def zeros_like(program: PairwiseProgram) -> PairwiseProgram:
     """Return a program-shaped record of float32 zeros, to gather a gradient in."""
-    return PairwiseProgram(*(set_apart(array.shape) for array in program))
+    return PairwiseProgram(*(np.zeros(array.shape, np.float32) for array in program))

@@ -17,7 +17,6 @@ import numpy as np
 
 from crcrank.config import FMSettings, NNMFSettings
 from crcrank.errors import ModelFitError
-from crcrank.kernels.jit import set_apart
 from crcrank.kernels.pairwise import BlockArrays
 from crcrank.kernels.perceptron import Batch, PerceptronProgram, add_batch_gradient, batch_loss, perceptron_workspace
 from crcrank.models.contract import Fitted, TrainingData
@@ -258,7 +257,7 @@ class NetworkFit:
         """Return zeros to gather gradients in, one set for each part; classes share what their programs share."""
         if not self._buffers:
             for _ in range(_N_PARTS):
-                made = {id(array): set_apart(array.shape, array.dtype) for program in programs.values() for array in program}
+                made = {id(array): np.zeros_like(array) for program in programs.values() for array in program}
                 self._buffers.append({name: PerceptronProgram(*(made[id(array)] for array in item)) for name, item in programs.items()})
         for buffer in self._buffers:
             for array in _distinct(buffer):
