@@ -285,3 +285,11 @@ def test_run_ends_with_the_best_the_hits_and_the_picture(config, capsys):
     assert "      ternary: " in printed.out
     assert main(["run", str(config), "--out-dir", ".", "--threads", "1", "--json", "-q"]) == 0
     assert json.loads(capsys.readouterr().out)["stages"]["train"] == "up to date"
+
+
+def test_blas_has_one_thread_unless_the_user_says_otherwise(monkeypatch, capsys):
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.setenv("MKL_NUM_THREADS", "3")
+    assert main(["--version"]) == 0
+    assert (os.environ["OPENBLAS_NUM_THREADS"], os.environ["MKL_NUM_THREADS"]) == ("1", "3")
+    assert capsys.readouterr().out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from crcrank.errors import ConfigError
 
 _TERMINATED = 143
 _COLLECTED_AFTER = (50_000, 20, 100)
+_BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,6 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments
         What follows ``crcrank``; those of the process if left out.
     """
+    # What runs on several threads divides its work itself; threads of BLAS besides would only wait for work, on the same cores.
+    for name in _BLAS_THREADS:
+        os.environ.setdefault(name, "1")
     # Rows are made by the ten thousand and hold no cycles; to look for some after every 700 takes longer than to make them.
     gc.set_threshold(*_COLLECTED_AFTER)
     with contextlib.suppress(ValueError):  # not the main thread
