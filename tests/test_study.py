@@ -19,7 +19,7 @@ from crcrank.models import training
 from crcrank.models.registry import RECOMMENDERS
 from crcrank.models.training import fit_fm
 from crcrank.report import study as pictures
-from crcrank.stages import cells as cells_module
+from crcrank.stages import study_cells as cells_module
 from crcrank.stages import train as train_module
 from crcrank.stages.common import candidate_columns, load_space
 from crcrank.stages.ingest import run_ingest

@@ -30,7 +30,7 @@ _KEPT_SECONDS = 30 * 24 * 3600
 _FOLDER_NAME = re.compile(r"[0-9a-f]{20}(\.\d+)?")  # with a number: being removed
 
 # The search hands records of dozens of arrays around. Reference counts on all of them would take longer than the work on a tile;
-# without them a kernel can make no arrays, and arrays come into it from plain Python only.
+# without them a kernel can make no arrays and return none, and arrays come into it from plain Python only.
 # What a kernel does not say of itself, it takes from the kernel that it happens to be compiled for first; so each says all of it.
 COUNTED: dict[str, Any] = {"_nrt": True, "forceinline": False, "fastmath": False}
 _LEAN = COUNTED | {"_nrt": False}

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crcrank.kernels.jit import kernel
+from crcrank.kernels.jit import kernel, lean
 
 
 class GroupTables(NamedTuple):
@@ -37,7 +37,7 @@ class GroupTables(NamedTuple):
     shared_after: np.ndarray
 
 
-@kernel
+@lean
 def _count_one(tables, group, first, used, n_used):
     n_free = tables.size[group] - first
     for u in range(n_used):
@@ -46,7 +46,7 @@ def _count_one(tables, group, first, used, n_used):
     return n_free
 
 
-@kernel
+@lean
 def _count_two(tables, group, next_group, next_is_run, first, used, n_used):
     n_free = _count_one(tables, group, first, used, n_used)
     if next_is_run:
@@ -59,7 +59,7 @@ def _count_two(tables, group, next_group, next_is_run, first, used, n_used):
     return n_free * n_next - n_shared
 
 
-@kernel
+@lean
 def _is_used(element, used, n_used):
     for u in range(n_used):
         if used[u] == element:
@@ -67,7 +67,7 @@ def _is_used(element, used, n_used):
     return False
 
 
-@kernel
+@lean
 def _count_few(tables, groups, runs, slot, first, used, n_used):
     """Count the ways to fill the last (at most two) slots from ``slot`` on, which starts at ion ``first``."""
     n_left = groups.size - slot
@@ -79,7 +79,7 @@ def _count_few(tables, groups, runs, slot, first, used, n_used):
 
 
 # One function per number of slots: a compiled kernel that calls itself does not survive Numba's disk cache.
-@kernel
+@lean
 def _count_three(tables, groups, runs, slot, first, used, n_used):
     n_ways = 0
     for ion in range(first, tables.size[groups[slot]]):
@@ -90,7 +90,7 @@ def _count_three(tables, groups, runs, slot, first, used, n_used):
     return n_ways
 
 
-@kernel
+@lean
 def _count_four(tables, groups, runs, slot, first, used, n_used):
     n_ways = 0
     for ion in range(first, tables.size[groups[slot]]):
@@ -101,7 +101,7 @@ def _count_four(tables, groups, runs, slot, first, used, n_used):
     return n_ways
 
 
-@kernel
+@lean
 def _count_from(tables, groups, runs, slot, first, used, n_used):
     """Count the ways to fill slots ``slot``... (four at most), starting at ion ``first``, with ``n_used`` elements taken."""
     n_left = groups.size - slot
@@ -184,7 +184,7 @@ def _sums_below(tables, groups, runs, used, n_anions, sums):
     return sums
 
 
-@kernel
+@lean
 def _count_below(tables, groups, runs, slot, ion, used, n_anions):
     """Count the completions once slots up to ``slot`` are set; ``used`` holds the anions and their elements."""
     next_first = ion + 1 if slot + 1 < groups.size and runs[slot + 1] else 0
