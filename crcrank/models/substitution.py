@@ -23,6 +23,7 @@ from crcrank.models.contract import Arrays, Fitted, TrainingData, parameter, res
 from crcrank.models.terms import Term, formulas
 from crcrank.progress import ProgressSink
 from crcrank.space.listed import ListedScores
+from crcrank.space.ranges import written_out
 from crcrank.space.space import Candidates, Space
 
 
@@ -61,8 +62,7 @@ def _cations_replaced(space: Space, name: str, candidates: Candidates, slot: int
     """Return rows, blocks, cations, old and new ion with each cation of the charge in ``slot``, those without change included."""
     blocks = space.block_arrays(name)
     size = blocks.size[candidates.blocks, slot]
-    rows = np.repeat(np.arange(len(candidates)), size)
-    new = np.arange(len(rows)) - np.repeat(np.cumsum(size) - size - blocks.start[candidates.blocks, slot], size)
+    rows, new = written_out(blocks.start[candidates.blocks, slot], size)
     cations = candidates.cations[rows]
     old = cations[:, slot].copy()
     cations[:, slot] = new

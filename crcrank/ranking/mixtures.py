@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from crcrank.space.ranges import written_out
 from crcrank.space.space import Compositions
 
 _CODES_SEED = 20182  # any number: directions are found by codes of 64 bits
@@ -54,8 +55,7 @@ class _Systems(NamedTuple):
         """Return the compositions of each of some systems, as (index into ``keys``, index into ``known``), int64 (n,)."""
         systems = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         n = np.where(self.keys[systems] == keys, np.diff(self.first)[systems], 0)
-        rows = np.repeat(np.arange(len(keys)), n)
-        return rows, np.arange(len(rows)) + (self.first[systems] - np.cumsum(n) + n)[rows]
+        return written_out(self.first[systems], n)
 
     def spread(self, places: np.ndarray, columns: Sequence[int], n_columns: int) -> tuple[np.ndarray, np.ndarray]:
         """Return which compositions are at some places, and their amounts in some columns of several, int64 (n, n_columns)."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crcrank.space.positions import Codes, Positions, shared_surroundings, similarity
+from crcrank.space.ranges import written_out
 from crcrank.space.space import Candidates, Space
 
 
@@ -47,9 +48,8 @@ def one_ion_away(space: Space, name: str, known: Candidates, candidates: Candida
     order = np.argsort(among.surroundings.ravel(), kind="stable")
     present, wanted = among.surroundings.ravel()[order], asked.surroundings.ravel()
     first, last = np.searchsorted(present, wanted, "left"), np.searchsorted(present, wanted, "right")
-    n = last - first
-    place = np.repeat(np.arange(len(wanted)), n)
-    found = order[np.arange(len(place)) + np.repeat(first - np.cumsum(n) + n, n)]
+    place, found = written_out(first, last - first)
+    found = order[found]
     old, new = among.ions.ravel()[found], asked.ions.ravel()[place]
     n_positions = asked.ions.shape[1]
     alike = similarity(shared_surroundings(among, len(space.ions.labels)))[old, new]

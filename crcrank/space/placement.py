@@ -13,6 +13,7 @@ import numpy as np
 
 from crcrank.chem.bonding import Recogniser
 from crcrank.chem.ions import IonTable
+from crcrank.space.ranges import written_out
 from crcrank.space.space import Candidates, CompositionClass, Compositions, Space
 from crcrank.space.splitting import SlotIon, SplitAssignment, splits
 
@@ -91,9 +92,8 @@ class _States(NamedTuple):
 
     def choices(self, elements: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return every choice of an ion for each of some elements, as (index into ``elements``, ion)."""
-        n = self.n[elements]
-        rows = np.repeat(np.arange(len(elements)), n)
-        return rows, self.ions[np.arange(len(rows)) + (self.first[elements] - np.cumsum(n) + n)[rows]]
+        rows, places = written_out(self.first[elements], self.n[elements])
+        return rows, self.ions[places]
 
 
 class _Assignments(NamedTuple):

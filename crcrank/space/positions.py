@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
+from crcrank.space.ranges import written_out
 from crcrank.space.space import Candidates, Space
 
 _CODES_SEED = 20181  # any number: features are the same for all
@@ -105,8 +106,7 @@ def shared_surroundings(known: Positions, n_ions: int) -> np.ndarray:
     surroundings = np.unique(known.surroundings.ravel(), return_inverse=True)[1].ravel()
     place, ion = np.divmod(np.unique(surroundings * n_ions + known.ions.ravel()), n_ions)
     n, first = np.bincount(place), np.flatnonzero(np.diff(place, prepend=-1))
-    one = np.repeat(np.arange(len(place)), n[place])
-    other = np.arange(len(one)) + (first[place] - np.cumsum(n[place]) + n[place])[one]
+    one, other = written_out(first[place], n[place])
     return np.bincount(ion[one] * n_ions + ion[other], minlength=n_ions**2).reshape(n_ions, n_ions).astype(float)
 
 
