@@ -31,11 +31,15 @@ def fit_ease(
 ) -> Fitted:
     """Learn from all known compositions what the ions known in a place say about another."""
     progress.start("train", len(data.classes), "classes")
-    known = {name: data.known(name) for name in data.classes}
-    rates = autoencoder(_shared(data.space, known), settings)
-    background = background_rates(data.space, count_replacements(data.space, known))
+    model = foretelling(data.space, {name: data.known(name) for name in data.classes}, settings)
     progress.advance(len(data.classes))
-    return Fitted(Substitution(data.space, known, rates, background))
+    return Fitted(model)
+
+
+def foretelling(space: Space, known: Mapping[str, Candidates], settings: EaseSettings) -> Substitution:
+    """Return the model of what is known, candidates by class."""
+    rates = autoencoder(_shared(space, known), settings)
+    return Substitution(space, known, rates, background_rates(space, count_replacements(space, known)))
 
 
 def autoencoder(shared: np.ndarray, settings: EaseSettings) -> np.ndarray:

@@ -19,7 +19,7 @@ from crcrank.config import StackSettings
 from crcrank.errors import ConfigError, ModelFitError
 from crcrank.models.contract import Arrays, Earlier, Fitted, Parts, Recommender, TrainingData, parameter
 from crcrank.models.descriptors import varying_properties
-from crcrank.models.ease import fit_ease
+from crcrank.models.ease import foretelling
 from crcrank.models.fm import FactorizationMachine, FittedFM, Parameters
 from crcrank.models.neighbours import Neighbourhood
 from crcrank.models.staged import search_all
@@ -28,7 +28,7 @@ from crcrank.models.terms import Term, scaled
 from crcrank.models.training import Fit, history_rows, machine_of, prior_facts, prior_of
 from crcrank.models.trees import Trees, grow_trees, log_rate, tree_terms
 from crcrank.models.warm import WarmStart
-from crcrank.progress import ProgressSink, SilentProgress
+from crcrank.progress import ProgressSink
 from crcrank.ranking.filters import ElementFilter, search_filter
 from crcrank.space.space import Candidates, Space
 
@@ -204,13 +204,13 @@ def fit_stack(
         fit = Fit(machine, (kept, held), settings.fm, rng.spawn(1)[0], n_threads, start)
         fit.search(progress)
         searched.append(dict(fit.parameters))
-        autoencoder = _autoencoder(data, kept, settings, rng)
+        autoencoder = foretelling(data.space, kept, settings.ease)
         around = Neighbourhood(data.space, kept, properties, names, autoencoder.rates)
         lessons += teacher.lessons((FittedFM(machine, (fit.parameters,)), autoencoder), around, (kept, held))
         fit.finish(progress)
         fits.append(fit)
     trees = _grown(lessons, settings, int(rng.integers(2**31)), progress)
-    autoencoder = _autoencoder(data, data.all_known(), settings, rng)
+    autoencoder = foretelling(data.space, data.all_known(), settings.ease)
     model = Stack(data.space, FittedFM(machine, tuple(fit.parameters for fit in fits)), autoencoder, properties, names, trees)
     return Fitted(
         model=model,
@@ -218,12 +218,6 @@ def fit_stack(
         facts={"history": [history_rows(fit.history) for fit in fits], "prior": prior_facts(prior), "features": list(lessons[0][0])},
         state=WarmStart.after(machine, searched, parts).arrays(),
     )
-
-
-def _autoencoder(data: TrainingData, known: Mapping[str, Candidates], settings: StackSettings, rng: np.random.Generator) -> Substitution:
-    none = {name: item.take(np.arange(0)) for name, item in known.items()}
-    fitted = fit_ease(TrainingData(data.space, known, none, data.elements), settings.ease, rng, 1, SilentProgress())
-    return cast("Substitution", fitted.model)
 
 
 def _beginning(
