@@ -93,14 +93,15 @@ class L2Settings(_Section):
 
 
 FeatureGroup = Literal["ion", "stoichiometry", "cation_anion", "ion_coefficient", "cation_cation_anion", "prior"]
+SharedGroup = Literal["ion", "cation_anion", "ion_coefficient", "cation_cation_anion", "prior"]
 
 
 class FMSettings(_Section):
     """A Factorization Machine and how it is fitted."""
 
-    features: tuple[Literal["ion", "stoichiometry", "cation_anion", "ion_coefficient", "cation_cation_anion", "prior"], ...] = Field(
-        min_length=1
-    )
+    features: tuple[FeatureGroup, ...] = Field(min_length=1)
+    per_class: tuple[SharedGroup, ...]
+    class_balance: float = Field(ge=0, le=1)
     n_factors: int = Field(ge=0)
     prior_components: int = Field(ge=0)
     l2: L2Settings

@@ -130,11 +130,11 @@ def as_sets(space, name, candidates):
     ]
 
 
-def machine(space, features=FEATURE_GROUPS, *, n_factors=3, n_components=2, seed=0):
+def machine(space, features=FEATURE_GROUPS, *, n_factors=3, n_components=2, seed=0, per_class=()):
     """Return a Factorization Machine over all classes of a space, with random components."""
     n_ions = len(space.ions.cations) + len(space.ions.anions)
     components = np.random.default_rng(seed).standard_normal((n_ions, n_components))
-    return FactorizationMachine(space, tuple(space.classes), frozenset(features), n_factors, components)
+    return FactorizationMachine(space, tuple(space.classes), frozenset(features), n_factors, components, frozenset(per_class))
 
 
 def random_parameters(model, seed, scale=0.5):
@@ -154,6 +154,8 @@ def tied_parameters(model, seed, largest):
 def twin_arguments(model, parameters, name):
     """Return what ``naive.fm_score`` wants: components, groups, bias, weights, factors."""
     ions = [(ion.element, ion.oxidation_state) for ion in (*model.space.ions.cations, *model.space.ions.anions)]
+    own = {group.removesuffix(f".{name}"): values for group, values in parameters.items() if group.endswith(f".{name}")}
+    parameters = parameters | own
     weights, factors = {}, {}
     for group, keys in _feature_keys(model, ions, name).items():
         if f"weight.{group}" in parameters:
@@ -177,7 +179,7 @@ def _feature_keys(model, ions, name):
         "ion_coefficient": [("ion_coefficient", ion, n + 1) for ion in ions for n in range(model.max_coefficient)],
         "cation_anion": [("cation_anion", cation, anion) for cation in ions[:n_cations] for anion in ions[n_cations:]],
         "prior": [("mean", p) for p in range(n_components)] + [("second", int(p), int(q)) for p, q in pairs],
-        f"stoichiometry.{name}": [("stoichiometry", key) for key in _stoichiometry_keys(model.space, name)],
+        "stoichiometry": [("stoichiometry", key) for key in _stoichiometry_keys(model.space, name)],
     }
 
 

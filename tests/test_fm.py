@@ -1,18 +1,21 @@
 from dataclasses import replace
 from itertools import chain, combinations
+from typing import get_args
 
 import naive
 import numpy as np
 import pytest
-from small_spaces import ALL_CASES, FIXED_CASES, as_sets, class_ids, machine, random_parameters, space_of, twin_arguments
+from small_spaces import ALL_CASES, FIXED_CASES, as_sets, class_ids, machine, random_parameters, space_of, table_of, twin_arguments
 
+from crcrank.config import SharedGroup
 from crcrank.errors import ModelFitError
 from crcrank.kernels.pairwise import PairwiseProgram, fill_scores, score_margin
 from crcrank.kernels.tables import bound_block, bound_from_tables, fill_from_tables, prepare_tables, table_workspace, tables_at_anion
 from crcrank.kernels.tile import close_prefix, is_free_prefix, new_tile, open_tile
 from crcrank.models.fm import FEATURE_GROUPS, FittedFM
-from crcrank.space.space import Candidates
+from crcrank.space.space import Candidates, CompositionClass, Space
 
+SHARED_GROUPS = get_args(SharedGroup)
 _SUBSETS = list(chain.from_iterable(combinations(FEATURE_GROUPS, n) for n in range(len(FEATURE_GROUPS) + 1)))
 _CASES = pytest.mark.parametrize("chosen", ALL_CASES.values(), ids=ALL_CASES)
 
@@ -43,6 +46,58 @@ def test_scores_are_those_of_the_textbook(features, n_components):
     model = machine(space, features, n_factors=2 + len(features), n_components=n_components, seed=n_components)
     parameters = random_parameters(model, seed=len(features))
     for name in space.classes:
+        _assert_scores_are_the_twins(model, parameters, name, 6)
+
+
+_OWN = pytest.mark.parametrize("per_class", [("ion",), ("cation_anion", "prior"), SHARED_GROUPS], ids="+".join)
+
+
+@_OWN
+def test_scores_of_each_class_are_by_its_own_parameters_where_it_has_some(per_class):
+    model = machine(space_of(FIXED_CASES["two_slots"], (3, 2)), per_class=per_class)
+    parameters = random_parameters(model, seed=1)
+    for name in model.classes:
+        _assert_scores_are_the_twins(model, parameters, name, 6)
+
+
+@_OWN
+def test_own_parameters_that_are_equal_score_as_shared_ones_and_share_the_gradient(per_class):
+    shared = machine(space_of(FIXED_CASES["two_slots"], (3, 2), (1, 4)))
+    model = replace(shared, per_class=frozenset(per_class))
+    parameters = random_parameters(shared, seed=2)
+    copies = {group: parameters[_shared_name(group, shared)] for group in model.shapes()}
+    rng = np.random.default_rng(3)
+    flows = {name: _random_like(shared.compile(parameters, name), rng) for name in shared.classes}
+    for name in shared.classes:
+        for one, other in zip(shared.compile(parameters, name), model.compile(copies, name), strict=True):
+            np.testing.assert_array_equal(one, other)
+    total = {group: np.zeros(shape) for group, shape in shared.shapes().items()}
+    for group, gradient in model.pull_back(copies, flows).items():
+        total[_shared_name(group, shared)] += gradient
+    for group, gradient in shared.pull_back(parameters, flows).items():
+        np.testing.assert_allclose(total[group], gradient, rtol=1e-9, atol=1e-9, err_msg=group)
+
+
+def _shared_name(group, shared):
+    return group if group in shared.shapes() else group.rpartition(".")[0]
+
+
+@_OWN
+def test_a_machine_of_own_parameters_is_restored(per_class):
+    model = machine(space_of(FIXED_CASES["two_slots"], (3, 2)), per_class=per_class)
+    fitted = FittedFM(model, (random_parameters(model, seed=1), random_parameters(model, seed=2)))
+    again = FittedFM.restore(fitted.arrays(), fitted.facts(), model.space)
+    assert again.machine.per_class == set(per_class)
+    for name in model.classes:
+        candidates = _some_candidates(model.space, name, 20)
+        np.testing.assert_array_equal(again.scores(name, candidates), fitted.scores(name, candidates))
+
+
+def test_a_class_may_be_named_like_a_feature():
+    classes = [CompositionClass("ion", 2, 3), CompositionClass("prior", 3, 2)]
+    model = machine(Space(table_of(FIXED_CASES["two_slots"].ions), classes), per_class=("cation_anion",))
+    parameters = random_parameters(model, seed=1)
+    for name in model.classes:
         _assert_scores_are_the_twins(model, parameters, name, 6)
 
 
@@ -177,11 +232,20 @@ def _random_like(program, rng):
 
 @pytest.mark.parametrize("n_components", [0, 1, 2])
 @pytest.mark.parametrize(
-    "features", [FEATURE_GROUPS, ("ion", "prior"), ("cation_anion",), ()], ids=lambda features: "+".join(features) or "none"
+    ("features", "per_class"),
+    [
+        (FEATURE_GROUPS, ()),
+        (FEATURE_GROUPS, ("ion_coefficient", "cation_cation_anion")),
+        (("ion", "prior"), ()),
+        (("ion", "prior"), ("prior",)),
+        (("cation_anion",), ("ion",)),
+        ((), ()),
+    ],
+    ids=lambda groups: "+".join(groups) or "none",
 )
-def test_pull_back_is_the_transpose_of_compile(features, n_components):
+def test_pull_back_is_the_transpose_of_compile(features, per_class, n_components):
     space = space_of(FIXED_CASES["two_slots"], (3, 2), (1, 4))
-    model = machine(space, features, n_components=n_components)
+    model = machine(space, features, n_components=n_components, per_class=per_class)
     parameters = random_parameters(model, seed=5)
     rng = np.random.default_rng(6)
     flows = {name: _random_like(model.compile(parameters, name), rng) for name in space.classes}

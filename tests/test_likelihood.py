@@ -1,10 +1,13 @@
 import copy
+import itertools
 import math
 from concurrent.futures import ThreadPoolExecutor
 
 import naive
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from small_spaces import ALL_CASES, FIXED_CASES, as_sets, case, class_ids, machine, random_parameters, space_of, twin_arguments
 
 from crcrank.config import load_config
@@ -13,7 +16,7 @@ from crcrank.kernels.likelihood import add_block_sums, add_candidate_flows, fill
 from crcrank.kernels.pairwise import PairwiseProgram, fill_context, fill_scores, fill_slot, product_sum
 from crcrank.models.likelihood import ClassLikelihood, KnownCandidates, log_known, probability, zeros_like
 from crcrank.models.substitution import similarity_of_ions
-from crcrank.models.training import Fit
+from crcrank.models.training import Fit, class_weights
 from crcrank.progress import SilentProgress
 
 # Four equal slots, with and without an element that is also the anion's.
@@ -169,15 +172,26 @@ def _loss_and_gradient(model, parameters, known):
     return loss, model.pull_back(parameters, gradients)
 
 
+def _naive_scores(model, parameters, name, candidates):
+    arguments = twin_arguments(model, parameters, name)
+    return [naive.fm_score(one, *arguments) for one in as_sets(model.space, name, candidates)]
+
+
+def _naive_rates(model, parameters, name):
+    everything = model.space.decode(name, class_ids(model.space, name))
+    return naive.sum_of_rates(_naive_scores(model, parameters, name, everything), np.ones(len(everything)))
+
+
+def _naive_known(model, parameters, name, candidates, weights=None):
+    weights = np.ones(len(candidates)) if weights is None else weights
+    return naive.known_loss(_naive_scores(model, parameters, name, candidates), weights)
+
+
 def _naive_loss(model, parameters, known):
-    loss = 0.0
-    for name in model.classes:
-        arguments = twin_arguments(model, parameters, name)
-        everything = as_sets(model.space, name, model.space.decode(name, class_ids(model.space, name)))
-        listed = as_sets(model.space, name, known[name].candidates)
-        loss += 0.8 * naive.sum_of_rates([naive.fm_score(one, *arguments) for one in everything], np.ones(len(everything)))
-        loss += naive.known_loss([naive.fm_score(one, *arguments) for one in listed], known[name].weights)
-    return loss
+    return sum(
+        0.8 * _naive_rates(model, parameters, name) + _naive_known(model, parameters, name, known[name].candidates, known[name].weights)
+        for name in model.classes
+    )
 
 
 @pytest.mark.parametrize(
@@ -231,6 +245,75 @@ def test_the_penalty_on_similar_ions_draws_their_parameters_together():
         found[weight] = fit.parameters
     for group in ("factor.ion", "weight.cation_anion", "factor.cation_cation_anion"):
         assert _spread(found[1e3], group, similarity) < 0.2 * _spread(found[0.0], group, similarity), group
+
+
+def _fit(model, known, held, options, **changes):
+    """Return a fit of one epoch of one step, unless told otherwise, without penalty."""
+    free = options.l2.model_copy(update=dict.fromkeys(type(options.l2).model_fields, 0.0))
+    options = options.model_copy(update={"n_epochs": 1, "n_batches": 1, "l2": free} | changes)
+    return Fit(model, (known, held), options, np.random.default_rng(1), 1)
+
+
+def _some_known(space, sizes, seed=0):
+    rng = np.random.default_rng(seed)
+    return {name: space.decode(name, np.sort(rng.permutation(class_ids(space, name))[:n])) for name, n in sizes.items()}
+
+
+_COUNTS = st.dictionaries(st.sampled_from("abcd"), st.integers(1, 10**6), min_size=1)
+
+
+@given(_COUNTS, st.floats(0, 1))
+def test_class_weights_are_powers_of_what_is_known_and_one_on_average(n_known, balance):
+    weights = class_weights(n_known, balance)
+    assert sum(n * weights[name] for name, n in n_known.items()) == pytest.approx(sum(n_known.values()))
+    for one, other in itertools.combinations(n_known, 2):
+        assert weights[one] / weights[other] == pytest.approx((n_known[other] / n_known[one]) ** balance)
+    assert set(class_weights(n_known, 0.0).values()) == {1.0}
+
+
+@pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
+def test_each_class_counts_by_its_weight_and_is_judged_without(balance):
+    space = space_of(case("Li1+ Na1+ Fe2+ S2+ Fe3+ O2- S2-", 2, 3), (3, 2))
+    model = machine(space, ("ion", "stoichiometry", "cation_anion"))
+    sizes = {"first": 12, "more0": 3}
+    known, held = _some_known(space, sizes), _some_known(space, dict.fromkeys(sizes, 3), seed=1)
+    fit = _fit(model, known, held, load_config().train.fm, class_balance=balance)
+    start, gradients = dict(fit.parameters), []
+    fit._adam.step = lambda _, gradient, __: gradients.append(gradient)
+    fit.search(SilentProgress())
+    weights = {name: 15 * n**-balance / sum(m ** (1 - balance) for m in sizes.values()) for name, n in sizes.items()}
+
+    def loss(parameters):
+        parts = {name: _naive_rates(model, parameters, name) + _naive_known(model, parameters, name, known[name]) for name in weights}
+        return sum(weight * parts[name] for name, weight in weights.items())
+
+    (epoch,) = fit.history
+    assert epoch.loss == pytest.approx(loss(start), rel=1e-5)
+    assert set(epoch.validation) == set(sizes)
+    for name, value in epoch.validation.items():
+        expected = _naive_known(model, start, name, held[name]) / 3 + _naive_rates(model, start, name) / sizes[name]
+        assert value == pytest.approx(expected, rel=1e-5)
+    rng = np.random.default_rng(2)
+    for group, values in start.items():
+        step = rng.standard_normal(values.shape)
+        expected = naive.slope_along(lambda point, group=group: loss(start | {group: point[0]}), [values], [step])
+        tolerance = 1e-4 * naive.norm([gradients[0][group]]) * naive.norm([step]) + 1e-5
+        assert naive.inner([gradients[0][group]], [step]) == pytest.approx(expected, abs=tolerance), group
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_a_class_learns_from_another_only_by_what_they_share(is_own):
+    space = space_of(case("Li1+ Na1+ Fe2+ S2+ Fe3+ O2- S2-", 2, 3), (3, 2))
+    features = ("ion", "stoichiometry", "cation_anion", "ion_coefficient", "prior")
+    model = machine(space, features, per_class=[feature for feature in features if feature != "stoichiometry"] if is_own else ())
+    found = []
+    for seed in (0, 1):
+        known = _some_known(space, {"more0": 2}) | _some_known(space, {"first": 10}, seed)
+        none = {name: item.take(np.arange(0)) for name, item in known.items()}
+        fit = _fit(model, known, none, load_config().train.fm, n_epochs=3, n_batches=2)
+        fit.search(SilentProgress())
+        found.append(_naive_scores(model, fit.parameters, "more0", space.decode("more0", class_ids(space, "more0"))))
+    assert (found[0] == found[1]) == is_own
 
 
 def _flat(item):

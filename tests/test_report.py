@@ -345,6 +345,8 @@ def test_vectors_of_members_stand_side_by_side_and_tensors_have_cations_only():
 
     members = model(**{"0_factor_ion": [[1, 2], [3, 4]], "1_factor_ion": [[5], [6]], "weight_ion": [0, 0], "state_factor_ion": [[9], [9]]})
     assert ion_vectors(members).tolist() == [[1, 2, 5], [3, 4, 6]]
+    by_class = model(**{"0_factor_ion_ternary": [[1, 2], [3, 4]], "0_factor_ion_quinary": [[5], [6]], "0_factor_prior": [[7]]})
+    assert ion_vectors(by_class).tolist() == [[1, 2, 5], [3, 4, 6]]
     assert ion_vectors(model(cation_ternary=[[1, 2]], anion_ternary=[[3, 4]])).tolist() == [[1, 2]]
     assert ion_vectors(model(cation_ternary=[1, 2])) is None
 

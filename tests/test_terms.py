@@ -15,7 +15,8 @@ from crcrank.models.trees import grow_trees, tree_terms
 @settings(deadline=None, max_examples=40)
 @given(spaces(), st.sets(st.sampled_from(FEATURE_GROUPS)), st.integers(0, 2**16), st.data())
 def test_terms_of_a_machine_add_up_to_its_score(space, features, seed, data):
-    shape = machine(space, features, n_components=2 if "prior" in features else 0, seed=seed)
+    own = data.draw(st.sets(st.sampled_from(sorted(features - {"stoichiometry"})))) if features - {"stoichiometry"} else ()
+    shape = machine(space, features, n_components=2 if "prior" in features else 0, seed=seed, per_class=own)
     parameters = [random_parameters(shape, seed), random_parameters(shape, seed + 1)]
     model = FittedFM(shape, tuple(parameters[: data.draw(st.integers(1, 2))]))
     candidates = space.decode("first", np.array(data.draw(st.lists(st.sampled_from(class_ids(space)), min_size=1, max_size=4)), np.int64))

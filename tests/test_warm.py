@@ -160,6 +160,8 @@ def test_other_machines_are_refused(kind):
 
     with pytest.raises(ArtifactError, match=r"the model has features cation_anion, .*stoichiometry, wanted ion; use the settings that"):
         refused(features=("ion",))
+    with pytest.raises(ArtifactError, match=r"the model has per_class none, wanted ion, prior; use the settings that"):
+        refused(per_class=("prior", "ion"))
     with pytest.raises(ArtifactError, match=r"the model has n_factors 3, wanted 4; use the settings that"):
         refused(n_factors=4)
     with pytest.raises(ArtifactError, match=r"the model has n_models [12], wanted 4; use the settings that"):

@@ -24,7 +24,8 @@ from crcrank.models.contract import Arrays, parameter
 from crcrank.models.terms import Anatomy, Term, anatomy, mean_terms
 from crcrank.space.space import Candidates, Space
 
-FEATURE_GROUPS = ("ion", "stoichiometry", "cation_anion", "ion_coefficient", "cation_cation_anion", "prior")
+# In the order of their parameters, which random starts go by.
+FEATURE_GROUPS = ("ion", "ion_coefficient", "cation_anion", "prior", "stoichiometry", "cation_cation_anion")
 
 Parameters = Arrays
 _VECTORS = ("row", "slope", "anion_row", "stoichiometry_row")  # the fields of a program whose products are scores
@@ -39,13 +40,15 @@ class FactorizationMachine:
     space
         The space whose candidates it scores.
     classes
-        Classes it scores; ions are shared by all of them, stoichiometries belong to one.
+        Classes it scores.
     features
         Feature groups in use, of :data:`FEATURE_GROUPS`.
     n_factors
         Length of the factor vectors.
     components
         Prior components of each cation, then each anion, float64 (n_ions, n_components); may have no columns.
+    per_class
+        Feature groups whose parameters each class has for itself, as those of its stoichiometries; all classes share the others.
     """
 
     space: Space
@@ -53,6 +56,7 @@ class FactorizationMachine:
     features: frozenset[str]
     n_factors: int
     components: np.ndarray
+    per_class: frozenset[str] = frozenset()
 
     @property
     def max_coefficient(self) -> int:
@@ -76,28 +80,38 @@ class FactorizationMachine:
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of each parameter group in use."""
-        ions = self.space.ions
-        n_cations, n_anions, n_factors = len(ions.cations), len(ions.anions), self.n_factors
-        features: dict[str, tuple[int, ...]] = {}
-        if "ion" in self.features:
-            features["ion"] = (n_cations + n_anions,)
-        if "ion_coefficient" in self.features:
-            features["ion_coefficient"] = (n_cations + n_anions, self.max_coefficient)
-        if "cation_anion" in self.features:
-            features["cation_anion"] = (n_cations, n_anions)
-        if "prior" in self.features:
-            features["prior"] = (self.moments.shape[1],)
-        if "stoichiometry" in self.features:
-            for name in self.classes:
-                features[f"stoichiometry.{name}"] = (len(self.space.classes[name].stoichiometries.keys),)
         shapes: dict[str, tuple[int, ...]] = {f"bias.{name}": () for name in self.classes}
-        for feature, shape in features.items():
-            shapes[f"weight.{feature}"] = shape
-            shapes[f"factor.{feature}"] = (*shape, n_factors)
-        if "cation_cation_anion" in self.features:
-            shapes["factor.cation_cation_anion"] = (n_cations, n_factors)
-            shapes["scale.cation_cation_anion"] = (n_anions, n_factors)
+        for feature in FEATURE_GROUPS:
+            for name in self.classes if feature in self.features else ():
+                shapes |= {self._stored(group, name): shape for group, shape in self._shapes_of(feature, name).items()}
         return shapes
+
+    def _shapes_of(self, feature: str, name: str) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each parameter group of a feature group that class ``name`` uses."""
+        n_cations, n_anions = len(self.space.ions.cations), len(self.space.ions.anions)
+        if feature == "cation_cation_anion":
+            return {f"factor.{feature}": (n_cations, self.n_factors), f"scale.{feature}": (n_anions, self.n_factors)}
+        shape = {
+            "ion": (n_cations + n_anions,),
+            "ion_coefficient": (n_cations + n_anions, self.max_coefficient),
+            "cation_anion": (n_cations, n_anions),
+            "prior": (self.moments.shape[1],),
+            "stoichiometry": (len(self.space.classes[name].stoichiometries.keys),),
+        }[feature]
+        return {f"weight.{feature}": shape, f"factor.{feature}": (*shape, self.n_factors)}
+
+    def _stored(self, group: str, name: str) -> str:
+        """Return the name of the parameters that class ``name`` uses as ``group``."""
+        return f"{group}.{name}" if feature_of(group) in {"stoichiometry", *self.per_class} else group
+
+    def used_by(self, name: str, parameters: Parameters) -> Parameters:
+        """Return the parameters of the features that class ``name`` uses, whether they are its own or shared."""
+        groups = (group for feature in self.features for group in self._shapes_of(feature, name))
+        return {group: parameters[self._stored(group, name)] for group in groups}
+
+    def _alike(self, names: Sequence[str]) -> list[Sequence[str]]:
+        """Return the classes in groups that share all parameters but those of stoichiometries."""
+        return [[name] for name in names] if self.per_class & self.features else [names]
 
     def initial(self, biases: Mapping[str, float], scale: float, rng: np.random.Generator) -> Parameters:
         """Return random factors of standard deviation ``scale``, zero weights, and the given bias of each class."""
@@ -108,7 +122,7 @@ class FactorizationMachine:
             elif name.startswith(("weight.", "scale.")):
                 parameters[name] = np.zeros(shape)
             else:
-                unit = self.prior_scale if name == "factor.prior" else 1.0
+                unit = self.prior_scale if feature_of(name) == "prior" else 1.0
                 parameters[name] = scale / unit * rng.standard_normal(shape)
         return parameters
 
@@ -117,27 +131,37 @@ class FactorizationMachine:
         return self.compile_all(parameters, dtype, (name,))[name]
 
     def compile_all(self, parameters: Parameters, dtype: type = np.float64, names: Sequence[str] = ()) -> dict[str, PairwiseProgram]:
-        """Return the scoring programs of some classes (all if none is named); they share the arrays of the ions."""
-        shared: list[np.ndarray] = [np.ascontiguousarray(array, dtype) for array in _Parts(self, parameters).shared()]
+        """Return the scoring programs of some classes (all if none is named); classes of the same parameters share arrays."""
         programs = {}
-        for name in names or self.classes:
-            n_stoichiometries = len(self.space.classes[name].stoichiometries.keys)
-            weight = parameters.get(f"weight.stoichiometry.{name}", np.zeros(n_stoichiometries))
-            factor = parameters.get(f"factor.stoichiometry.{name}", np.zeros((n_stoichiometries, self.n_factors)))
-            factor = _widened(factor, shared[0].shape[-1])
-            own: list[np.ndarray] = [np.ascontiguousarray(array, dtype) for array in (factor, parameters[f"bias.{name}"] + weight)]
-            programs[name] = PairwiseProgram(*shared, *own)
+        for alike in self._alike(names or self.classes):
+            parts = _Parts(self, self.used_by(alike[0], parameters))
+            shared: list[np.ndarray] = [np.ascontiguousarray(array, dtype) for array in parts.shared()]
+            for name in alike:
+                weight, factor = self.stoichiometries(name, parameters)
+                factor = _widened(factor, shared[0].shape[-1])
+                own: list[np.ndarray] = [np.ascontiguousarray(array, dtype) for array in (factor, parameters[f"bias.{name}"] + weight)]
+                programs[name] = PairwiseProgram(*shared, *own)
         return programs
+
+    def stoichiometries(self, name: str, parameters: Parameters) -> tuple[np.ndarray, np.ndarray]:
+        """Return the weights and factors of the stoichiometries of class ``name``, zeros if they are no feature."""
+        n_stoichiometries = len(self.space.classes[name].stoichiometries.keys)
+        weight = parameters.get(f"weight.stoichiometry.{name}", np.zeros(n_stoichiometries))
+        return weight, parameters.get(f"factor.stoichiometry.{name}", np.zeros((n_stoichiometries, self.n_factors)))
 
     def pull_back(self, parameters: Parameters, gradients: Mapping[str, PairwiseProgram]) -> Parameters:
         """Return the gradient by the parameters, given that by the programs of each class (the transpose of ``compile_all``).
 
-        Arrays of the ions that several gradients share count once.
+        Arrays that several gradients share count once.
         """
-        distinct = (
-            {id(array): array for array in arrays}.values() for arrays in zip(*(item[:8] for item in gradients.values()), strict=True)
-        )
-        result = _Parts(self, parameters).pull_back([np.asarray(sum(arrays), np.float64) for arrays in distinct])
+        result: Parameters = {}
+        for alike in self._alike(list(gradients)):
+            by_field = zip(*(gradients[name][:8] for name in alike), strict=True)
+            distinct = ({id(array): array for array in arrays}.values() for arrays in by_field)
+            parts = _Parts(self, self.used_by(alike[0], parameters))
+            for group, values in parts.pull_back([np.asarray(sum(arrays), np.float64) for arrays in distinct]).items():
+                stored = self._stored(group, alike[0])
+                result[stored] = result.get(stored, 0.0) + values
         for name, gradient in gradients.items():
             result[f"bias.{name}"] = np.array(gradient.stoichiometry_bias.sum(), np.float64)
             result[f"weight.stoichiometry.{name}"] = gradient.stoichiometry_bias.astype(np.float64)
@@ -146,7 +170,7 @@ class FactorizationMachine:
 
 
 class _Parts:
-    """The factor vectors of one set of parameters, laid out over (set of anions, cation, coefficient), absent groups as zeros."""
+    """The factor vectors that a class uses, laid out over (set of anions, cation, coefficient), absent groups as zeros."""
 
     def __init__(self, model: FactorizationMachine, parameters: Parameters) -> None:
         ions = model.space.ions
@@ -191,7 +215,7 @@ class _Parts:
         return np.asarray(self.scale * (self.holds.T @ by_square))
 
     def shared(self) -> tuple[np.ndarray, ...]:
-        """Return the fields of the program that all classes share, in its order."""
+        """Return the fields of the program that classes of the same parameters share, in its order."""
         c = self.n_cations
         ion_square, coefficient_square, pair_square = (_square(a) for a in (self.ion, self.coefficient, self.pair))
         bias = (
@@ -268,6 +292,11 @@ class _Parts:
         }
 
 
+def feature_of(parameter: str) -> str:
+    """Return the feature group of ``KIND.FEATURE`` or ``KIND.FEATURE.CLASS``; of a bias, its class."""
+    return parameter.split(".")[1]
+
+
 def _widened(vectors: np.ndarray, width: int) -> np.ndarray:
     """Return the vectors with zeros up to ``width``."""
     return np.pad(vectors, [(0, 0)] * (vectors.ndim - 1) + [(0, width - vectors.shape[-1])])
@@ -310,7 +339,7 @@ class FittedFM:
         return mean_terms([_terms(self.machine, parameters, name, parts) for parameters in self.members])
 
     def transferred(self, classes: Sequence[str]) -> FittedFM:
-        """Return the model with more classes, which it never saw: their bias and their stoichiometries count nothing.
+        """Return the model with more classes, which it never saw: what is their own, as bias and stoichiometries, counts nothing.
 
         Raises
         ------
@@ -337,6 +366,7 @@ class FittedFM:
         return {
             "classes": list(machine.classes),
             "features": sorted(machine.features),
+            "per_class": sorted(machine.per_class),
             "n_factors": machine.n_factors,
             "n_models": len(self.members),
         }
@@ -344,9 +374,8 @@ class FittedFM:
     @classmethod
     def restore(cls, arrays: Arrays, facts: Mapping[str, Any], space: Space) -> FittedFM:
         """Return the model that :meth:`arrays` and :meth:`facts` came from."""
-        machine = FactorizationMachine(
-            space, tuple(facts["classes"]), frozenset(facts["features"]), facts["n_factors"], arrays["components"]
-        )
+        features, per_class = frozenset(facts["features"]), frozenset(facts["per_class"])
+        machine = FactorizationMachine(space, tuple(facts["classes"]), features, facts["n_factors"], arrays["components"], per_class)
         return cls(machine, tuple(_member(arrays, machine, i) for i in range(facts["n_models"])))
 
 
@@ -356,7 +385,7 @@ def _member(arrays: Arrays, machine: FactorizationMachine, i: int) -> Parameters
 
 def _terms(machine: FactorizationMachine, parameters: Parameters, name: str, parts: Anatomy) -> list[Term]:
     """Return the terms by one set of parameters: of each ion and pair of ions, with the stoichiometry, with the prior."""
-    groups, own, n = _Parts(machine, parameters), (parts.ions, parts.coefficients - 1), parts.n_cations
+    groups, own, n = _Parts(machine, machine.used_by(name, parameters)), (parts.ions, parts.coefficients - 1), parts.n_cations
     ion, coefficient = groups.ion[parts.ions], groups.coefficient[own]
     grid = np.ix_(parts.ions[:n], parts.ions[n:] - groups.n_cations)
     pair, pair_weight, third = groups.pair[grid], groups.pair_weight[grid], groups.third_row[parts.anion_set, parts.ions[:n]]
@@ -364,9 +393,7 @@ def _terms(machine: FactorizationMachine, parameters: Parameters, name: str, par
     vectors[:n] += pair.sum(axis=1)
     weight = groups.ion_weight[parts.ions] + groups.coefficient_weight[own] + _product(ion, coefficient)
     weight[:n] += (_square(pair.sum(axis=1)) - _square(pair).sum(axis=1)) / 2
-    n_stoichiometries = len(machine.space.classes[name].stoichiometries.keys)
-    stoichiometry_weight = parameters.get(f"weight.stoichiometry.{name}", np.zeros(n_stoichiometries))[parts.stoichiometry]
-    stoichiometry = parameters.get(f"factor.stoichiometry.{name}", np.zeros((n_stoichiometries, machine.n_factors)))[parts.stoichiometry]
+    stoichiometry_weight, stoichiometry = (values[parts.stoichiometry] for values in machine.stoichiometries(name, parameters))
     prior, prior_alone = _prior(groups, parts)
     terms = [Term("bias", name, float(parameters[f"bias.{name}"])), Term("stoichiometry", parts.stoichiometry_text, stoichiometry_weight)]
     terms += [Term("ion", label, value) for label, value in zip(parts.labels, weight, strict=True)]

@@ -104,6 +104,8 @@ def _machine_settings(settings: NNMFSettings) -> FMSettings:
     own = settings.machine
     return FMSettings(
         features=_FEATURES,
+        per_class=(),
+        class_balance=0.0,
         n_factors=settings.n_multiplied,
         prior_components=0,
         l2=own.l2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from crcrank.models.contract import Arrays, Earlier, Kind, Recommender
 from crcrank.space.space import Space
 
 _STATE = "state."  # begins the names of what a later fit continues from
+_ION_VECTORS = re.compile(r"\b(factor|latent)\.ion(\.|$)")  # in the names of a machine's or a network's vectors, maybe of one class
 RECOMMENDERS = {
     "fm": Kind("training:fit_fm", "fm:FittedFM", transfers=True, continues=True),
     "stack": Kind("stack:fit_stack", "stack:Stack", continues=True),
@@ -95,11 +97,11 @@ def _arrays(table: pa.Table) -> Arrays:
 def ion_vectors(table: pa.Table) -> np.ndarray | None:
     """Return what a stored model has learned of each ion, float64 (n, n_numbers), n all ions of the space or its cations.
 
-    Machines and networks share a vector per ion among their classes; a tensor has one per cation and class. The vectors of several
-    members or classes stand side by side. Models without such vectors have None.
+    Networks, and machines unless told otherwise, share a vector per ion among their classes; a tensor has one per cation and class. The
+    vectors of several members or classes stand side by side. Models without such vectors have None.
     """
     names = table["name"].to_pylist()
-    shared = [i for i, name in enumerate(names) if name.endswith(("factor.ion", "latent.ion")) and not name.startswith(_STATE)]
-    rows = shared or [i for i, name in enumerate(names) if name.startswith("cation.") and len(table["shape"][i]) == 2]
+    learned = [i for i, name in enumerate(names) if _ION_VECTORS.search(name) and not name.startswith(_STATE)]
+    rows = learned or [i for i, name in enumerate(names) if name.startswith("cation.") and len(table["shape"][i]) == 2]
     vectors = [np.array(table["values"][i].values, np.float64).reshape(table["shape"][i].as_py()) for i in rows]
     return np.hstack(vectors) if vectors else None

@@ -20,8 +20,8 @@ from crcrank.config import FMSettings
 from crcrank.errors import ModelFitError
 from crcrank.kernels.pairwise import PairwiseProgram
 from crcrank.models.contract import Earlier, Fitted, Parts, TrainingData
-from crcrank.models.fm import FactorizationMachine, FittedFM, Parameters
-from crcrank.models.likelihood import ClassLikelihood, KnownCandidates, log_known, zeros_like
+from crcrank.models.fm import FactorizationMachine, FittedFM, Parameters, feature_of
+from crcrank.models.likelihood import ClassLikelihood, KnownCandidates, log_known
 from crcrank.models.substitution import similarity_of_ions
 from crcrank.models.warm import WarmStart
 from crcrank.progress import ProgressSink
@@ -107,7 +107,9 @@ class Fit:
         self._adam = _Adam()
         self._prior_scale = machine.prior_scale
         n_candidates = {name: machine.space.classes[name].n_candidates for name in machine.classes}
-        biases = {name: float(np.log(len(self._known[name]) / n_candidates[name])) for name in machine.classes}
+        n_known = {name: len(self._known[name]) for name in machine.classes}
+        self._class_weights = class_weights(n_known, options.class_balance)
+        biases = {name: float(np.log(n_known[name] / n_candidates[name])) for name in machine.classes}
         self.parameters = dict(start) if start else machine.initial(biases, _INITIAL_SCALE, rng)
         self.history: list[Epoch] = []
         self._n_visited = sum(n_candidates[name] * options.n_batches // self._n_parts[name] for name in machine.classes)
@@ -122,7 +124,8 @@ class Fit:
             rate = self._rate(epoch)
             loss, validation = self._epoch(self._known, rate)
             self._log(Epoch(len(self.history) + 1, "fit", rate, loss, validation), progress)
-            score = sum(validation[name] * len(self._validation[name]) for name in self._judged if name in validation)
+            n_held = {name: len(self._validation[name]) * self._class_weights[name] for name in self._judged}
+            score = sum(validation[name] * n for name, n in n_held.items() if name in validation)
             since_best += 1
             if not validation or score < best_score:
                 best, best_score, since_best = dict(self.parameters), score, 0
@@ -166,7 +169,7 @@ class Fit:
                 programs = self.machine.compile_all(self.parameters, np.float32)
                 buffers = self._cleared_buffers(programs)
                 for name, sums in self._sums.items():
-                    batch, weight = batches[name][step], float(self._n_parts[name])
+                    batch, weight = batches[name][step], self._n_parts[name] * self._class_weights[name]
                     loss += sums.add_known(programs[name], _within(known[name], batch, weight), buffers[0][name]) / n_steps
                     rates[name] += sums.add_rates(programs[name], batch, weight, [buffer[name] for buffer in buffers], pool) / n_steps
                     known_part = log_known(sums.scores(programs[name], _within(self._validation[name], batch, 1.0))).sum()
@@ -177,16 +180,16 @@ class Fit:
                     )
                 loss += self._step(_gathered(buffers), rate) / n_steps
         n_held = {name: len(self._validation[name]) for name in held}
-        validation = {name: held[name] / n_held[name] + rates[name] / len(known[name]) for name in held if n_held[name]}
+        each = {name: held[name] / n_held[name] + rates[name] / len(known[name]) for name in held if n_held[name]}
+        validation = {name: value / self._class_weights[name] for name, value in each.items()}
         return loss + sum(rates.values()), validation
 
     def _cleared_buffers(self, programs: Mapping[str, PairwiseProgram]) -> list[dict[str, PairwiseProgram]]:
-        """Return zeros to gather gradients in, one set for each part of a batch; classes share the arrays of the ions."""
+        """Return zeros to gather gradients in, one set for each part of a batch; programs that share an array share its zeros."""
         if not self._buffers:
             for _ in range(_N_PARTS):
-                first = zeros_like(next(iter(programs.values())))
-                own = {name: zeros_like(program) for name, program in programs.items()}
-                self._buffers.append({name: PairwiseProgram(*first[:8], *item[8:]) for name, item in own.items()})
+                zeros = {id(array): np.zeros_like(array) for program in programs.values() for array in program}
+                self._buffers.append({name: PairwiseProgram(*(zeros[id(array)] for array in item)) for name, item in programs.items()})
         for buffer in self._buffers:
             for item in buffer.values():
                 for array in item:
@@ -206,26 +209,32 @@ class Fit:
 
     def _similarity_pull(self, parameter: str, values: np.ndarray) -> np.ndarray | float:
         """Return the gradient of the penalty on how the ions of a parameter group differ from those that replace them."""
-        feature = parameter.partition(".")[2]
-        if self._laplacian is None or parameter.startswith("scale.") or feature not in _OF_IONS:
+        if self._laplacian is None or parameter.startswith("scale.") or feature_of(parameter) not in _OF_IONS:
             return 0.0
         n_ions = len(values)  # all, or the cations, which come first
         flow: np.ndarray = self._laplacian[:n_ions, :n_ions] @ values.reshape(n_ions, -1)
         return self.options.l2.similarity * flow.reshape(values.shape)
 
     def _unit(self, parameter: str) -> float:
-        return self._prior_scale if parameter.endswith(".prior") else 1.0
+        return self._prior_scale if feature_of(parameter) == "prior" else 1.0
 
     def _l2(self, parameter: str) -> float:
-        kind, _, feature = parameter.partition(".")
+        kind = parameter.partition(".")[0]
         if kind == "bias":
             return 0.0
-        return float(getattr(self.options.l2, "weights" if kind == "weight" else feature.partition(".")[0]))
+        return float(getattr(self.options.l2, "weights" if kind == "weight" else feature_of(parameter)))
 
 
 def _laplacian(weights: np.ndarray) -> np.ndarray:
     """Return the Laplacian of a graph: ``x @ laplacian @ x`` is the sum over its edges of weight times difference squared."""
     return np.asarray(np.diag(weights.sum(axis=1)) - weights)
+
+
+def class_weights(n_known: Mapping[str, int], balance: float) -> dict[str, float]:
+    """Return what the likelihood of each class counts: its number of known compounds to the power of ``-balance``, their mean being 1."""
+    powers = {name: n**-balance for name, n in n_known.items()}
+    scale = sum(n_known.values()) / sum(n * powers[name] for name, n in n_known.items())
+    return {name: scale * power for name, power in powers.items()}
 
 
 def _n_parts(options: FMSettings, n_candidates: int) -> int:
@@ -312,7 +321,7 @@ def machine_of(settings: FMSettings, data: TrainingData, prior: PropertyComponen
     ions = data.space.ions
     features = frozenset(settings.features) - (frozenset() if prior.components.shape[1] else {"prior"})
     components = prior.components[np.concatenate([ions.cation_element, ions.anion_element])]
-    return FactorizationMachine(data.space, data.classes, features, settings.n_factors, components)
+    return FactorizationMachine(data.space, data.classes, features, settings.n_factors, components, frozenset(settings.per_class))
 
 
 def prior_facts(prior: PropertyComponents) -> dict[str, object]:

@@ -115,5 +115,10 @@ def _check_alike(model: FittedFM, machine: FactorizationMachine, n_models: int) 
 
 
 def _shape(machine: FactorizationMachine, n_models: int) -> dict[str, object]:
-    features = ", ".join(sorted(machine.features))
-    return {"classes": ", ".join(machine.classes), "features": features, "n_factors": machine.n_factors, "n_models": n_models}
+    return {
+        "classes": ", ".join(machine.classes),
+        "features": ", ".join(sorted(machine.features)),
+        "per_class": ", ".join(sorted(machine.per_class)) or "none",
+        "n_factors": machine.n_factors,
+        "n_models": n_models,
+    }
