@@ -253,14 +253,43 @@ def foretelling(known_by_class, ions, l2, odds):
         for one in known:
             for part in one:
                 places.setdefault((number, one - {part}, *part[1:]), set()).add(part[:2])
-    marks = np.array([[float(ion in here) for ion in ions] for here in places.values()]).reshape(-1, len(ions))
-    weights = {(ion, ion): 0.0 for ion in ions}
-    for j, new in enumerate(ions):
+    return _foretelling(places, ions, l2, odds)
+
+
+def element_foretelling(compositions, elements, l2, odds):
+    """Return {(old, new): weight} for elements, where a place is all other elements with their amounts and its own amount."""
+    places = {}
+    for one in compositions:
+        for element, amount in one:
+            places.setdefault((one - {(element, amount)}, amount), set()).add(element)
+    return _foretelling(places, elements, l2, odds)
+
+
+def _foretelling(places, items, l2, odds):
+    """Return {(old, new): weight}, given the items known in each place."""
+    marks = np.array([[float(item in here) for item in items] for here in places.values()]).reshape(-1, len(items))
+    weights = {(item, item): 0.0 for item in items}
+    for j, new in enumerate(items):
         others = np.delete(marks, j, axis=1)
         penalty = np.diag(l2 + odds * (others**2).sum(axis=0))
         solution = np.linalg.solve(others.T @ others + penalty, others.T @ marks[:, j])
-        weights |= {(old, new): weight for old, weight in zip((ion for ion in ions if ion != new), solution, strict=True)}
+        weights |= {(old, new): weight for old, weight in zip((item for item in items if item != new), solution, strict=True)}
     return weights
+
+
+def without_charges(candidate):
+    """Return the composition of a candidate, {(element, amount)}."""
+    return frozenset((element, amount) for element, _, amount in candidate)
+
+
+def one_element_away(composition, element, compositions):
+    """Yield (other element, composition) for each of some compositions that has another element in place of ``element``."""
+    (amount,) = (n for symbol, n in composition if symbol == element)
+    rest = composition - {(element, amount)}
+    for other in compositions:
+        changed = other - rest
+        if rest <= other and len(changed) == 1 and {n for _, n in changed} == {amount} and other != composition:
+            yield next(iter(changed))[0], other
 
 
 def background_rate(known, ions, n_candidates):

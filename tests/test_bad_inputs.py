@@ -166,6 +166,16 @@ def test_an_unknown_model(world, fails):
     fails(2, "tiny.toml: train.model: input should be 'fm'", "train", *STAGES["train"])
 
 
+def test_what_lies_outside_the_space_is_missing(world, fails):
+    (world / "run" / "encoded.outside.parquet").unlink()
+    fails(
+        4,
+        "encoded.outside.parquet: no such file; wanted an artifact of kind 'outside'; crcrank encode writes one",
+        "train",
+        *STAGES["train"],
+    )
+
+
 WARM = [*STAGES["train"], "--warm-start", "run/model.parquet"]
 
 

@@ -71,7 +71,8 @@ def data():
     space, known, _ = world()
     held = {name: item.take(np.arange(0, len(item), 8)) for name, item in known.items()}
     fitting = {name: item.take(np.flatnonzero(np.arange(len(item)) % 8)) for name, item in known.items()}
-    return TrainingData(space, fitting, held, read_element_table(SETTINGS.space.elements))
+    outside = [(["Ba", "Fe"], [1, 2]), (["Fe", "Na", "S"], [1, 1, 2]), (["O", "Ti"], [1, 1])]
+    return TrainingData(space, fitting, held, read_element_table(SETTINGS.space.elements), outside)
 
 
 def fit(kind, seed=0, n_threads=1):

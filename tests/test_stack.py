@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from small_spaces import FIXED_CASES, class_ids, space_of
 
 from crcrank.chem.elements import read_element_table
+from crcrank.chem.formula import pretty_formula
 from crcrank.config import load_config
 from crcrank.errors import ConfigError, ModelFitError
 from crcrank.models import stack as stack_module
@@ -103,6 +106,29 @@ def test_the_second_stage_orders_what_the_first_finds_and_no_more(data):
     np.testing.assert_allclose(found.scores, np.sort(model.scores("first", union))[::-1][:5])
     more = Stages.of(model, None, 3).rank(data.space, "first", 12, **options).ranked
     assert len(more) == 12
+
+
+def test_what_is_known_outside_the_space_counts_as_known_in_it_does(data):
+    """A composition outside makes those one element away more likely, and is named where a score is explained."""
+    candidates = data.space.decode("first", class_ids(data.space, "first"))
+    unknown = np.flatnonzero(~np.isin(data.space.composition_keys("first", candidates), list(keys(data, "first", data.known("first")))))
+    elements, amounts = data.space.composition_arrays("first", candidates.take(unknown[::5]))
+    symbols = data.space.ions.elements
+    outside = [([symbols[i] for i in row], n) for row, n in zip(elements.tolist(), amounts.tolist(), strict=True)]
+    without, aware = fit(data), fit(replace(data, outside=outside))
+    np.testing.assert_array_equal(without.autoencoder.scores("first", candidates), aware.autoencoder.scores("first", candidates))
+    named = {pretty_formula(*one) for one in outside}
+    n_named = 0
+    for row in range(len(candidates)):
+        one = candidates.take(np.array([row]))
+        terms = aware.terms("first", one)
+        assert sum(term.value for term in terms) == pytest.approx(aware.scores("first", one)[0], abs=1e-9)
+        donors, before = (
+            [t.what.partition(",")[0] for t in found if t.group == "substitution"] for found in (terms, without.terms("first", one))
+        )
+        assert len(donors) == len(set(donors))
+        n_named += bool(named & set(donors) - set(before))
+    assert n_named > 5
 
 
 def test_another_model_can_be_the_second_stage(data):

@@ -505,12 +505,12 @@ def test_a_run_goes_on_from_its_model_where_only_what_is_known_changed(copied):
 
     unknown = rows(copied.parent / "run" / "ranking.parquet", "ranking")
     learn(unknown[0]["formula"])
-    assert reasons(copied)["train"] == "input changed: encoded.parquet"
+    assert reasons(copied)["train"] == "input changed: encoded.parquet, encoded.outside.parquet"
     assert began_with() is None
     copied.write_text(copied.read_text().replace("[run]", "[run]\nwarm_start = true"))
     assert reasons(copied) == {}
     learn(unknown[1]["formula"])
-    assert reasons(copied)["train"] == "input changed: encoded.parquet"
+    assert reasons(copied)["train"] == "input changed: encoded.parquet, encoded.outside.parquet"
     assert began_with().endswith("model.parquet")
     assert reasons(copied) == {}
     copied.write_text("seed = 5\n" + copied.read_text())

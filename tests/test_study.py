@@ -12,6 +12,7 @@ import pytest
 import tiny
 
 from crcrank.artifacts.store import hold_output, read_artifact
+from crcrank.chem.formula import format_formula
 from crcrank.cli.main import main
 from crcrank.config import VariantSettings, load_config, packaged_config_dir
 from crcrank.errors import ConfigError, InputDataError, ModelFitError, OutputHeldError
@@ -204,6 +205,14 @@ def test_a_cell_gives_the_hits_of_the_six_stages(world, done):
     chain = {row["k"]: row["n_hits"] for row in read_artifact(done / "chain" / "validation.parquet", "validation").table.to_pylist()}
     (cell,) = (item for name, item in cells(done).items() if "-fm-" in name and "seed_1" in name)
     assert {row["k"]: row["n_hits"] for row in cell.table.to_pylist()} == chain
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_what_lies_outside_is_learned_from_where_the_whole_lists_may_be(settings, design, fits, tmp_path):
+    """Where lists are split, a composition outside the space could tell of the part that is looked for."""
+    study(tmp_path / "out", with_study(settings, designs=(design,), seeds=(0,), **DESIGNS[design]))
+    given = {format_formula(*one) for data, _ in fits for one in data.outside}
+    assert given == (set(tiny.OUTSIDE) if design == "other_database" else set())
 
 
 def test_a_model_that_cannot_search_orders_anew_what_another_finds(world, settings, tmp_path, monkeypatch):

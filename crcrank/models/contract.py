@@ -14,7 +14,7 @@ from crcrank.errors import ArtifactError
 from crcrank.models.terms import Term
 from crcrank.progress import ProgressSink
 from crcrank.space.programs import RankingProgram
-from crcrank.space.space import Candidates, Space
+from crcrank.space.space import Candidates, Compositions, Space
 
 Arrays = dict[str, np.ndarray]
 Parts = tuple[dict[str, Candidates], dict[str, Candidates]]
@@ -60,12 +60,15 @@ class TrainingData:
         Known candidates of each class to fit to, and those held back to choose when to stop; no formula is in both.
     elements
         Properties of the elements.
+    outside
+        Known compositions that lie outside the space.
     """
 
     space: Space
     fitting: Mapping[str, Candidates]
     held_back: Mapping[str, Candidates]
     elements: ElementTable
+    outside: Compositions = ()
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -6,6 +6,9 @@ Steck, WWW 2019, 3251, doi:10.1145/3308558.3313710, eq. 8), where each mark is l
 squares of the marks (EDLAE: Steck, Adv. Neural Inf. Process. Syst. 33 (2020)). Unlike counts of how often two ions replace each other,
 it does not add up what two alike neighbours both say, and neighbours may speak against a candidate. The rate of a candidate is the
 sum over its places, as in substitution: each known composition that differs in one ion adds ``B[its ion, the candidate's]``.
+
+With elements in place of ions, compositions outside the space count too, which have no ions of known charge
+(:func:`element_rates`).
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from crcrank.config import EaseSettings
 from crcrank.models.contract import Fitted, TrainingData
 from crcrank.models.substitution import Substitution, background_rates, count_replacements
 from crcrank.progress import ProgressSink
-from crcrank.space.positions import Codes, Positions, shared_surroundings
+from crcrank.space.positions import Codes, Marks, Outside, Positions
 from crcrank.space.space import Candidates, Space
 
 
@@ -54,4 +57,11 @@ def autoencoder(shared: np.ndarray, settings: EaseSettings) -> np.ndarray:
 def _shared(space: Space, known: Mapping[str, Candidates]) -> np.ndarray:
     """Return in how many surroundings of any class two ions are both known, float64 (n_ions, n_ions)."""
     codes, n_ions = Codes.of(space), len(space.ions.labels)
-    return np.asarray(np.sum([shared_surroundings(Positions(space, name, item, codes), n_ions) for name, item in known.items()], axis=0))
+    return np.asarray(np.sum([Marks.of_ions(Positions(space, name, item, codes)).shared(n_ions) for name, item in known.items()], axis=0))
+
+
+def element_rates(space: Space, known: Mapping[str, Candidates], outside: Outside, settings: EaseSettings) -> np.ndarray:
+    """Return what a known element adds to another in its place, float64 (n_elements, n_elements), learned from all known compositions."""
+    codes = Codes.of(space)
+    marks = Marks.of_elements([Positions(space, name, item, codes) for name, item in known.items()], outside, codes)
+    return autoencoder(marks.shared(len(space.ions.elements)), settings)

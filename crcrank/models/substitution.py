@@ -11,7 +11,7 @@ its score the logarithm of that rate, as for the other models. All candidates wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, NamedTuple
@@ -25,6 +25,14 @@ from crcrank.progress import ProgressSink
 from crcrank.space.listed import ListedScores
 from crcrank.space.ranges import written_out
 from crcrank.space.space import Candidates, Space
+
+
+class Donor(NamedTuple):
+    """A known composition next to a candidate: its formula, what differs (``La3+ -> Ce3+``), and what it adds to the candidate's rate."""
+
+    formula: str
+    change: str
+    rate: float
 
 
 class Replacements(NamedTuple):
@@ -128,23 +136,18 @@ class Substitution:
         return self.program(name).scores_of(self.space, name, candidates)
 
     def terms(self, name: str, candidates: Candidates) -> list[Term]:
-        """Return the logarithm of the background rate of a single candidate, and what the rate of each known neighbour adds to it.
+        """Return the logarithm of the background rate of a single candidate, and what the rate of each known neighbour adds to it."""
+        return rate_terms(self.background[name], self.donors(name, candidates))
 
-        Rates add up, their logarithm does not: what all neighbours add to it is shared among them as they share in the rate.
-        """
+    def donors(self, name: str, candidates: Candidates) -> list[Donor]:
+        """Return the known candidates that differ in one ion from a single one of class ``name``."""
         made = replacements(self.space, name, candidates)
         known = self.space.order_keys(self.known[name])
         found = np.flatnonzero(np.isin(self.space.order_keys(made.candidates), known))
-        rates, background = self.rates[made.new[found], made.old[found]], self.background[name]
-        total = max(rates.sum(), np.finfo(float).tiny)
-        gain = np.log1p(total / background) / total
-        labels, order = self.space.ions.labels, np.argsort(-np.abs(rates), kind="stable")
-        donors = formulas(self.space, name, made.candidates.take(found))
-        terms = [
-            Term("substitution", f"{donors[i]}, {labels[made.new[found[i]]]} -> {labels[made.old[found[i]]]}", float(gain * rates[i]))
-            for i in order.tolist()
-        ]
-        return [Term("background", "a candidate without known neighbours", float(np.log(background))), *terms]
+        old, new = made.new[found], made.old[found]
+        labels, rates = self.space.ions.labels, self.rates[old, new].tolist()
+        changes = [f"{labels[one]} -> {labels[other]}" for one, other in zip(old, new, strict=True)]
+        return list(map(Donor, formulas(self.space, name, made.candidates.take(found)), changes, rates))
 
     def arrays(self) -> Arrays:
         """Return all its numbers by name."""
@@ -165,6 +168,18 @@ class Substitution:
             parameter(arrays, "rates", (n_ions, n_ions)),
             {name: float(parameter(arrays, f"background.{name}", ())) for name in facts["n_known"]},
         )
+
+
+def rate_terms(background: float, donors: Sequence[Donor]) -> list[Term]:
+    """Return the terms of log(background + rate), the rate being the sum of those of some donors, or 0 if that is negative.
+
+    Rates add up, their logarithm does not: what all donors add to it is shared among them as they share in the rate.
+    """
+    total = max(sum(donor.rate for donor in donors), np.finfo(float).tiny)
+    gain = float(np.log1p(total / background) / total)
+    largest_first = sorted(donors, key=lambda donor: -abs(donor.rate))
+    terms = [Term("substitution", f"{donor.formula}, {donor.change}", gain * donor.rate) for donor in largest_first]
+    return [Term("background", "a candidate without known neighbours", float(np.log(background))), *terms]
 
 
 def fit_substitution(

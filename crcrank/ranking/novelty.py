@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crcrank.space.positions import Codes, Positions, shared_surroundings, similarity
+from crcrank.space.positions import Codes, Marks, Positions, similarity
 from crcrank.space.ranges import written_out
 from crcrank.space.space import Candidates, Space
 
@@ -52,7 +52,7 @@ def one_ion_away(space: Space, name: str, known: Candidates, candidates: Candida
     found = order[found]
     old, new = among.ions.ravel()[found], asked.ions.ravel()[place]
     n_positions = asked.ions.shape[1]
-    alike = similarity(shared_surroundings(among, len(space.ions.labels)))[old, new]
+    alike = similarity(Marks.of_ions(among).shared(len(space.ions.labels)))[old, new]
     pairs = OneIonAway(place // n_positions, found // n_positions, old, new, alike)
     kept = np.flatnonzero(old != new)
     order = kept[np.lexsort((pairs.known[kept], -alike[kept], pairs.row[kept]))]

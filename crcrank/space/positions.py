@@ -8,13 +8,15 @@ substitution: Hautier et al., Inorg. Chem. 50, 656 (2011), doi:10.1021/ic102031h
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from crcrank.space.ranges import written_out
-from crcrank.space.space import Candidates, Space
+from crcrank.space.space import Candidates, Compositions, Space
 
 _CODES_SEED = 20181  # any number: features are the same for all
 _SHRINKAGE = 3.0  # surroundings that an ion is taken to have had alone, so that rare ions are not alike by chance
@@ -22,6 +24,10 @@ _SHRINKAGE = 3.0  # surroundings that an ion is taken to have had alone, so that
 
 def _codes(*shape: int, stream: int) -> np.ndarray:
     return np.random.default_rng([_CODES_SEED, stream]).integers(0, 2**64, shape, dtype=np.uint64)
+
+
+def _max_coefficient(space: Space) -> int:
+    return max(item.composition_class.max_coefficient for item in space.classes.values())
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ class Codes:
     def of(cls, space: Space) -> Codes:
         """Return codes for all that a space holds; they depend on its sizes alone."""
         n_ions, n_elements = len(space.ions.labels), len(space.ions.elements)
-        m = 1 + max(item.composition_class.max_coefficient for item in space.classes.values())
+        m = 1 + _max_coefficient(space)
         shapes = ((n_ions,), (n_ions, m), (n_elements, m), (len(space.ions.group_charge) + int(space.ions.anion_charge.max()), m), (m,))
         return cls(*(_codes(*shape, stream=i) for i, shape in enumerate(shapes)))
 
@@ -101,13 +107,65 @@ def _without_each(codes: np.ndarray) -> np.ndarray:
     return np.asarray(_total(codes)[:, None] - codes)
 
 
-def shared_surroundings(known: Positions, n_ions: int) -> np.ndarray:
-    """Return in how many surroundings two ions both occur, float64 (n_ions, n_ions)."""
-    surroundings = np.unique(known.surroundings.ravel(), return_inverse=True)[1].ravel()
-    place, ion = np.divmod(np.unique(surroundings * n_ions + known.ions.ravel()), n_ions)
-    n, first = np.bincount(place), np.flatnonzero(np.diff(place, prepend=-1))
-    one, other = written_out(first[place], n[place])
-    return np.bincount(ion[one] * n_ions + ion[other], minlength=n_ions**2).reshape(n_ions, n_ions).astype(float)
+@dataclass(frozen=True)
+class Outside:
+    """Known compositions that are no candidates, for whatever reason.
+
+    Attributes
+    ----------
+    elements, amounts
+        Indices of the space's elements and their amounts, int64 (n, w); -1 and 0 at the end of rows of fewer elements.
+    """
+
+    elements: np.ndarray
+    amounts: np.ndarray
+
+    @classmethod
+    def of(cls, space: Space, compositions: Compositions) -> Outside:
+        """Return the compositions whose elements and amounts the candidates of the space may have."""
+        index, limit = {symbol: i for i, symbol in enumerate(space.ions.elements)}, _max_coefficient(space)
+        kept = [row for row in compositions if max(row[1]) <= limit and index.keys() >= set(row[0])]
+        shape = (len(kept), max((len(symbols) for symbols, _ in kept), default=1))
+        elements, amounts = np.full(shape, -1, np.int64), np.zeros(shape, np.int64)
+        for i, (symbols, numbers) in enumerate(kept):
+            elements[i, : len(symbols)] = [index[symbol] for symbol in symbols]
+            amounts[i, : len(symbols)] = numbers
+        return cls(elements, amounts)
+
+    def __len__(self) -> int:
+        return len(self.elements)
+
+    def other_elements(self, codes: Codes) -> np.ndarray:
+        """Return the codes of :attr:`Positions.other_elements`, uint64 (n, w); those at the end of short rows mean nothing."""
+        own = np.where(self.amounts > 0, codes.element_amount[self.elements, self.amounts], np.uint64(0))
+        return np.asarray(_without_each(own) + codes.amount[self.amounts])
+
+
+class Marks(NamedTuple):
+    """What is known in which surroundings: a code of these, uint64 (n,), and the ion or the element there, int64 (n,)."""
+
+    surroundings: np.ndarray
+    items: np.ndarray
+
+    @classmethod
+    def of_ions(cls, known: Positions) -> Marks:
+        """Return the ions known in each surroundings."""
+        return cls(known.surroundings.ravel(), known.ions.ravel())
+
+    @classmethod
+    def of_elements(cls, known: Iterable[Positions], outside: Outside, codes: Codes) -> Marks:
+        """Return the elements known among each set of other elements, in any class or outside of all."""
+        here = outside.amounts > 0
+        parts = [(item.other_elements.ravel(), item.elements.ravel()) for item in known]
+        return cls(*map(np.concatenate, zip(*parts, (outside.other_elements(codes)[here], outside.elements[here]), strict=True)))
+
+    def shared(self, n_items: int) -> np.ndarray:
+        """Return in how many surroundings two items both occur, float64 (n_items, n_items)."""
+        surroundings = np.unique(self.surroundings, return_inverse=True)[1].ravel()
+        place, item = np.divmod(np.unique(surroundings * n_items + self.items), n_items)
+        n, first = np.bincount(place), np.flatnonzero(np.diff(place, prepend=-1))
+        one, other = written_out(first[place], n[place])
+        return np.bincount(item[one] * n_items + item[other], minlength=n_items**2).reshape(n_items, n_items).astype(float)
 
 
 def similarity(shared: np.ndarray) -> np.ndarray:

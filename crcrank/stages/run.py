@@ -207,8 +207,8 @@ class _Chain:
 
     def _warm_start(self, train: Step) -> Path | None:
         """Return the model to go on from: the one that is there, if the settings ask for it and only what is known changed."""
-        goes_on = self._settings.run.warm_start and why_run(train) == f"input changed: {self.encoded.name}"
-        return self.model if goes_on else None
+        placed = f"input changed: {self.encoded.name}, {sibling(self.encoded, 'outside').name}"
+        return self.model if self._settings.run.warm_start and why_run(train) == placed else None
 
     def _ingest(self, name: str, sources: Sequence[Path | str], out: Path) -> Step:
         return ingest_step(name, sources, out, self._settings, n_threads=self._n_threads, **self._common)

@@ -33,7 +33,7 @@ from crcrank.report.tables import study_page
 from crcrank.space.space import Space
 from crcrank.stages.common import chosen_classes, load_space
 from crcrank.stages.run import UP_TO_DATE, ingest_step, remove_partial_files, why_run
-from crcrank.stages.study_cells import Arm, Bench, Cell, arms, grid, real_classes
+from crcrank.stages.study_cells import Arm, Bench, Cell, arms, compositions_outside, grid, real_classes
 
 _log = logging.getLogger(__name__)
 View = tuple[str, str]  # a design, and what is counted
@@ -143,7 +143,8 @@ def run_study(
         space, ions = load_space(settings)
         work = _Work(out_dir, settings, space, _classes(settings, classes))
         known, holdout = (_rows_of_lists(out_dir, name, settings, progress) for name in ("known", "holdout"))
-        bench = Bench(space, real_classes(space, ions, known, holdout, work.classes_used), n_threads)
+        real = real_classes(space, ions, known, holdout, work.classes_used)
+        bench = Bench(space, real, compositions_outside(space, ions, known), n_threads)
         todo = {path: cell for path, cell in work.cells.items() if force or not _is_done(path)}
         failed = _measure_all(bench, todo, work, progress or SilentProgress())
         found = _read_cells(work)

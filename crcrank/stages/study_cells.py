@@ -193,6 +193,12 @@ class RealClass:
     listed: Listed
 
 
+def compositions_outside(space: Space, ions: IonTable, known: Sequence[Mapping[str, Any]]) -> Compositions:
+    """Return the compositions of the rows of ``known`` artifacts that lie in no class of the space."""
+    compositions = [(row["elements"], row["amounts"]) for row in known]
+    return [compositions[i] for i in Placer(space, ions).place(compositions)[1]]
+
+
 def real_classes(
     space: Space, ions: IonTable, known: Sequence[Mapping[str, Any]], holdout: Sequence[Mapping[str, Any]], classes: Sequence[str]
 ) -> dict[str, RealClass]:
@@ -226,10 +232,11 @@ def real_classes(
 
 @dataclass(frozen=True)
 class Bench:
-    """Where cells are measured: the space, and the real compositions of each class."""
+    """Where cells are measured: the space, the real compositions of each class, and the known ones outside the space."""
 
     space: Space
     real: Mapping[str, RealClass]
+    outside: Compositions
     n_threads: int
 
     def measure(self, cell: Cell, progress: ProgressSink) -> dict[str, list[Any]]:
@@ -256,12 +263,13 @@ class Bench:
         return {column: [row[column] for row in rows] for column in SCHEMAS["study_cell"].names}
 
     def _fitted(self, cell: Cell, known: Mapping[str, Candidates], progress: ProgressSink) -> Stages:
-        """Return what ranks, fitted to known candidates of the learned classes."""
+        """Return what ranks, fitted to known candidates of the learned classes, and to all outside if it may know the whole lists."""
+        arm, outside = cell.arm, self.outside if cell.design == "other_database" and cell.fraction == 1 else ()
+        options: dict[str, Any] = {"seed": cell.seed, "n_threads": self.n_threads, "progress": progress}
 
         def fitted(settings: Settings) -> Recommender:
-            return fit_model(self.space, known, settings=settings, seed=cell.seed, n_threads=self.n_threads, progress=progress).model
+            return fit_model(self.space, known, outside, settings=settings, **options).model
 
-        arm = cell.arm
         if arm.first is None:
             return Stages.of(_with_classes(fitted(arm.settings), cell), None, arm.settings.rank.rerank_depth)
         return Stages.of(fitted(arm.first), fitted(arm.settings), arm.first.rank.rerank_depth)

@@ -11,7 +11,7 @@ from time import perf_counter
 import numpy as np
 import pyarrow as pa
 
-from crcrank.artifacts.store import Provenance, hold_output, read_artifact, sha256_of_file, write_artifact
+from crcrank.artifacts.store import Provenance, hold_output, read_artifact, sha256_of_file, sibling, write_artifact
 from crcrank.chem.elements import read_element_table
 from crcrank.chem.formula import parse_formula
 from crcrank.config import Settings
@@ -25,7 +25,7 @@ from crcrank.models.warm import known_before
 from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.ranking.filters import search_filter
 from crcrank.ranking.limits import Limits
-from crcrank.space.space import Candidates, Space
+from crcrank.space.space import Candidates, Compositions, Space
 from crcrank.stages.common import candidate_columns, chosen_classes, load_space
 from crcrank.stages.rank import N_SHOWN, classes_left, element_filter
 
@@ -93,7 +93,7 @@ def train_provenance(
         "validation_fraction": train.validation_fraction,
         train.model: getattr(train, train.model).model_dump(mode="json"),
     }
-    inputs = [encoded, settings.space.ions, settings.space.elements]
+    inputs = [encoded, sibling(encoded, "outside"), settings.space.ions, settings.space.elements]
     return Provenance(config=config, inputs=inputs, space_digest=space.digest, seed=settings.seed if seed is None else seed)
 
 
@@ -114,7 +114,7 @@ def run_train(
     Parameters
     ----------
     encoded
-        An ``encoded`` artifact of the settings' space.
+        An ``encoded`` artifact of the settings' space; what lies outside the space is read from ``sibling(encoded, "outside")``.
     out
         The ``model`` artifact.
     classes, seed
@@ -138,10 +138,11 @@ def run_train(
         provenance = train_provenance(encoded, settings=settings, space=space, classes=classes, seed=seed)
         table = read_artifact(encoded, "encoded", space_digest=space.digest).table
         known = known_candidates(space, _known_ids(table, provenance.config["classes"]), str(encoded))
+        outside = _outside(read_artifact(sibling(encoded, "outside"), "outside", space_digest=space.digest).table)
         past = _Past.read(warm_start, space, settings, n_threads, progress) if warm_start else None
         earlier = past.earlier if past else None
         fitted = fit_model(
-            space, known, settings=settings, seed=provenance.seed or 0, n_threads=n_threads, progress=progress, earlier=earlier
+            space, known, outside, settings=settings, seed=provenance.seed or 0, n_threads=n_threads, progress=progress, earlier=earlier
         )
         name, model = settings.train.model, fitted.model
         summary = TrainSummary(
@@ -164,6 +165,7 @@ def run_train(
 def fit_model(
     space: Space,
     known: Mapping[str, Candidates],
+    outside: Compositions,
     *,
     settings: Settings,
     seed: int,
@@ -173,7 +175,7 @@ def fit_model(
 ) -> Fitted:
     """Fit the model of the settings to known candidates of each class, a part of which is held back to stop the fit.
 
-    With ``earlier``, go on from that fit.
+    Some models learn from the known compositions outside the space too. With ``earlier``, go on from that fit.
 
     Raises
     ------
@@ -182,7 +184,7 @@ def fit_model(
     """
     rng = np.random.default_rng(seed)
     fitting, held_back = _split(known, settings.train.validation_fraction, rng)
-    data = TrainingData(space, fitting, held_back, read_element_table(settings.space.elements))
+    data = TrainingData(space, fitting, held_back, read_element_table(settings.space.elements), outside)
     name = settings.train.model
     return RECOMMENDERS[name].fit(data, getattr(settings.train, name), rng, n_threads, progress or SilentProgress(), earlier)
 
@@ -267,6 +269,11 @@ def _known_ids(table: pa.Table, classes: Sequence[str]) -> dict[str, np.ndarray]
     names = np.asarray(table["composition_class"].to_pylist(), object)
     ids = table["candidate_id"].to_numpy()
     return {name: ids[names == name] for name in classes}
+
+
+def _outside(table: pa.Table) -> Compositions:
+    compositions = map(parse_formula, table["formula"].to_pylist())
+    return [(item.elements, item.amounts) for item in compositions]
 
 
 def _split(
