@@ -9,8 +9,18 @@ from small_spaces import ALL_CASES, FIXED_CASES, as_sets, class_ids, machine, ra
 
 from crcrank.config import SharedGroup
 from crcrank.errors import ModelFitError
+from crcrank.kernels import tables as pair_tables
 from crcrank.kernels.pairwise import PairwiseProgram, fill_scores, score_margin
-from crcrank.kernels.tables import bound_block, bound_from_tables, fill_from_tables, prepare_tables, table_workspace, tables_at_anion
+from crcrank.kernels.tables import (
+    bound_block,
+    bound_from_tables,
+    fill_from_tables,
+    outline_of,
+    prepare_tables,
+    skim_blocks,
+    table_workspace,
+    tables_at_anion,
+)
 from crcrank.kernels.tile import close_prefix, is_free_prefix, new_tile, open_tile
 from crcrank.models.fm import FEATURE_GROUPS, FittedFM
 from crcrank.space.space import Candidates, CompositionClass, Space
@@ -124,6 +134,13 @@ def test_order_of_equal_slots_does_not_matter(name):
     np.testing.assert_allclose(found, _scores(space, "first", program, candidates), rtol=1e-12, atol=1e-12)
 
 
+@pytest.fixture(params=[0, 1 << 40], ids=["products", "tables"])
+def products_or_tables(request, monkeypatch):
+    """Let blocks multiply vectors, as in a small class, or read tables, as in a large one."""
+    monkeypatch.setattr(pair_tables, "_n_pairs", lambda *_: request.param)
+    return bool(request.param)
+
+
 def _searched_blocks(space, program, dtype):
     """Yield for each block its scores as the search computes them, (size of slot 0, ...), -inf for what is no candidate.
 
@@ -171,6 +188,7 @@ def _largest_error(space, program, dtype):
 
 
 @_CASES
+@pytest.mark.usefixtures("products_or_tables")
 @pytest.mark.parametrize("n_factors", [0, 3, 8])
 def test_tables_add_up_to_the_scores(chosen, n_factors):
     space = space_of(chosen)
@@ -180,6 +198,7 @@ def test_tables_add_up_to_the_scores(chosen, n_factors):
 
 
 @_CASES
+@pytest.mark.usefixtures("products_or_tables")
 @pytest.mark.parametrize("n_components", [0, 2])
 def test_bounds_are_reached_by_two_slots_and_exceeded_by_none(chosen, n_components):
     space = space_of(chosen)
@@ -196,6 +215,31 @@ def test_bounds_are_reached_by_two_slots_and_exceeded_by_none(chosen, n_componen
 
 
 @_CASES
+@pytest.mark.parametrize("n_components", [0, 2])
+def test_bounds_from_an_outline_are_exceeded_by_none(chosen, n_components, products_or_tables):
+    space = space_of(chosen)
+    model = machine(space, n_factors=5, n_components=n_components)
+    program, blocks = model.compile(random_parameters(model, seed=n_components), "first"), space.block_arrays("first")
+    allowed = np.arange(len(space.ions.cations)) % 4 != 1
+    expected, found = np.full(len(blocks.anion_set), -np.inf), np.full(len(blocks.anion_set), np.nan)
+    candidates = space.decode("first", class_ids(space))
+    rows = allowed[candidates.cations].all(axis=1)
+    np.maximum.at(expected, candidates.blocks[rows], _scores(space, "first", program, candidates)[rows])
+    for anion in np.unique(blocks.anion_set):
+        tables = tables_at_anion(program, blocks, anion, np.float64)
+        outline = outline_of(tables, blocks, anion, allowed)
+        assert (outline is not None) == products_or_tables
+        if outline:
+            work = table_workspace(tables, blocks.size.shape[1], int(blocks.size.max()))
+            skim_blocks(tables, outline, blocks, np.flatnonzero(blocks.anion_set == anion), work, found)
+    if products_or_tables:
+        assert (expected <= found + score_margin(program, chosen.n_cations) * 2.0**-28).all()
+        if chosen.n_cations == 1:
+            np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@_CASES
+@pytest.mark.usefixtures("products_or_tables")
 @pytest.mark.parametrize("scale", [1e-25, 1e-3, 0.5, 30.0, 1e4, 1e9])
 def test_score_margin_bounds_the_error_of_single_precision(chosen, scale):
     space = space_of(chosen)

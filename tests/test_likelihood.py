@@ -13,7 +13,7 @@ from small_spaces import ALL_CASES, FIXED_CASES, as_sets, case, class_ids, machi
 from crcrank.config import load_config
 from crcrank.kernels import likelihood
 from crcrank.kernels.likelihood import add_block_sums, add_candidate_flows, fill_factors, sum_workspace
-from crcrank.kernels.pairwise import PairwiseProgram, fill_context, fill_scores, fill_slot, product_sum
+from crcrank.kernels.pairwise import PairwiseProgram, fill_context, fill_scores, fill_slot, product_sum, score_each
 from crcrank.models.likelihood import ClassLikelihood, KnownCandidates, log_known, probability, zeros_like
 from crcrank.models.substitution import similarity_of_ions
 from crcrank.models.training import Fit, class_weights
@@ -347,6 +347,8 @@ def test_the_bits_of_a_fit_are_those_of_its_source_however_it_is_compiled(name):
         _assert_sums_as_written(likelihood._slots_back, (blocks, b, work), gradient)
         _assert_sums_as_written(likelihood._anion_back, (program, blocks, b, np.float32(0.3), work.context_sum), gradient)
     candidates = space.decode("first", class_ids(space)[::7][:30])
-    _assert_sums_as_written(fill_scores, (program, blocks, candidates.blocks, candidates.cations), np.zeros(len(candidates)))
+    n_slots, n_factors = blocks.size.shape[1], program.row.shape[3]
+    room = (np.zeros(n_factors, np.float32), np.zeros((n_slots, n_factors), np.float32), np.zeros(len(candidates)))
+    _assert_sums_as_written(score_each, (program, blocks, candidates.blocks, candidates.cations), *room)
     flows = rng.standard_normal(len(candidates)).astype(np.float32)
     _assert_sums_as_written(add_candidate_flows, (program, blocks, candidates.blocks, candidates.cations, flows), gradient)

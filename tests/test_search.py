@@ -24,6 +24,7 @@ from small_spaces import (
 )
 
 from crcrank.errors import ArtifactError, ConfigError
+from crcrank.kernels import tables
 from crcrank.kernels.forms import FORMS, ScoringForm
 from crcrank.kernels.pairwise import fill_scores
 from crcrank.kernels.tile import close_pairs
@@ -86,26 +87,35 @@ def _searches(draw):
     return space, program, k, wanted, np.array(known_ids, np.int64)
 
 
-def _check_ranking(case, options, capacity, n_pieces):
+def _check_ranking(case, options, capacity, n_pieces, n_pairs):
     space, program, k, wanted, known_ids = case
     known = space.decode("first", known_ids)
     known_formulas = {naive.formula(one) for one in as_sets(space, "first", known)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search, "_HIT_CAPACITY", capacity)
         patch.setattr(search, "_N_PIECES", n_pieces)
+        patch.setattr(search, "_SKIMMED_AT_ONCE", n_pieces)
+        patch.setattr(tables, "_n_pairs", lambda *_: n_pairs)  # few: vectors are multiplied, many: tables are made and outlined
         found = _rank(space, program, k, known=np.unique(space.composition_keys("first", known)), wanted=wanted, **options)
     assert _pairs(found) == _naive_ranking(space, program, k, known_formulas, wanted)
     assert 0 <= found.n_scored <= found.n_candidates == space.n_candidates
 
 
 @settings(deadline=None, max_examples=60)
-@given(_searches(), st.booleans(), st.sampled_from([1, 2]), st.sampled_from([1, 50, 1 << 16]), st.sampled_from([1, 3, 256]))
-def test_ranking_is_the_twins(case, prune, n_threads, capacity, n_pieces):
+@given(
+    _searches(),
+    st.booleans(),
+    st.sampled_from([1, 2]),
+    st.sampled_from([1, 50, 1 << 16]),
+    st.sampled_from([1, 3, 256]),
+    st.sampled_from([0, 1 << 40]),
+)
+def test_ranking_is_the_twins(case, prune, n_threads, capacity, n_pieces, n_pairs):
     try:
         search_filter(case[0], case[3])
     except ConfigError:
         assume(False)
-    _check_ranking(case, {"prune": prune, "n_threads": n_threads}, capacity, n_pieces)
+    _check_ranking(case, {"prune": prune, "n_threads": n_threads}, capacity, n_pieces, n_pairs)
 
 
 @pytest.mark.parametrize("chosen", ALL_CASES.values(), ids=ALL_CASES)

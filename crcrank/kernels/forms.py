@@ -18,6 +18,8 @@ float64 program into what the kernels take, a NamedTuple whose type selects them
   Kernels run for every tile are best compiled :func:`crcrank.kernels.jit.inlined`: to pass the records takes longer than small work.
 - ``bound_block(program, blocks, b, work, tile)`` and ``bound_tile(program, blocks, b, prefix, work, tile)`` return what no score of the
   block, once prepared, or of the tile, before it is filled, exceeds by more than the margin; they are left out where nothing is known.
+- ``skim_blocks(program, outline, blocks, order, work, out)`` fills ``out[b]`` with such bounds for the blocks ``b`` in ``order`` that are
+  not prepared, from what ``outline(program, blocks, anion_set, allowed)`` makes of the program once; without these, none is left out.
 """
 
 from __future__ import annotations
@@ -53,6 +55,14 @@ def no_block_bound(program, blocks, b, work, tile):  # noqa: ARG001
     return np.inf
 
 
+def no_outline(program: Any, blocks: BlockArrays, anion_set: int, allowed: np.ndarray) -> None:
+    """Return None: nothing is known about blocks before they are prepared."""
+
+
+def no_skimming(*_: Any) -> None:
+    """Do nothing: there is no outline."""
+
+
 def no_constant(program: Any, blocks: BlockArrays) -> np.ndarray:  # noqa: ARG001
     """Return NaN for all blocks."""
     return np.full(len(blocks.anion_set), np.nan)
@@ -82,6 +92,8 @@ class ScoringForm:
         Return a guess of the best score in each block, float64 (n_blocks,): ``promise(program, blocks)``. Only time depends on it.
     bound_block, bound_tile
         Kernels, see above.
+    outline, skim_blocks
+        A function and a kernel, see above; where the outline is None, blocks are not skimmed.
     constant
         Return the score of each block whose candidates all have the same, to the last bit, NaN for the others, float64 (n_blocks,):
         ``constant(program, blocks)``.
@@ -97,6 +109,8 @@ class ScoringForm:
     promise: Callable[[Any, BlockArrays], np.ndarray]
     bound_block: Callable[..., float] = no_block_bound
     bound_tile: Callable[..., float] = no_bound
+    outline: Callable[[Any, BlockArrays, int, np.ndarray], Any] = no_outline
+    skim_blocks: Callable[..., None] = no_skimming
     constant: Callable[[Any, BlockArrays], np.ndarray] = no_constant
 
 
@@ -112,6 +126,8 @@ FORMS: dict[type, ScoringForm] = {
         promise=pairwise.promise,
         bound_block=tables.bound_block,
         bound_tile=tables.bound_from_tables,
+        outline=tables.outline_of,
+        skim_blocks=tables.skim_blocks,
     ),
     MultilinearProgram: ScoringForm(
         at_anion=multilinear.at_anion,

@@ -170,16 +170,32 @@ def _cache_without_compiler() -> Any:
     """Return Numba's cache of a function, but one that loads the function alone.
 
     Numba's own loads the implementations of all that could be compiled first, SciPy among them, which takes longer than all the rest of
-    it. Machine code needs the memory manager; and what has to be compiled after all loads the others itself.
+    it. Machine code needs the memory manager, which is compiled anew each time, only where it calls it. The source of a kernel in LLVM's
+    language, which takes longest of the rest, is read when a kernel is compiled that calls it; in its place are the names that are looked
+    up. And what has to be compiled after all loads the others itself.
     """
+    from llvmlite import binding  # type: ignore[import-untyped]
     from numba.core.caching import FunctionCache
     from numba.core.runtime import rtsys
 
+    def named(description: Any) -> bytes:
+        functions = (description.llvm_func_name, description.llvm_cpython_wrapper_name, description.llvm_cfunc_wrapper_name)
+        lines = [f'define void @"{name}"() {{ ret void }}' for name in functions]
+        module: bytes = binding.parse_assembly("\n".join([*lines, f'@"{description.env_name}" = global ptr null'])).as_bitcode()
+        return module
+
     class Cache(FunctionCache):  # type: ignore[misc]
         def load_overload(self, signature: Any, target_context: Any) -> Any:
-            rtsys.initialize(target_context)
             with self._guard_against_spurious_io_errors():
-                return self._load_overload(signature, target_context)
+                data = self._cache_file.load(self._index_key(signature, target_context.codegen()))
+                if data is None:
+                    return None
+                (name, kind, (machine_code, source)), description, *rest = data
+                if b"NRT_" in machine_code:
+                    rtsys.initialize(target_context)
+                loaded = self._impl.rebuild(target_context, ((name, kind, (machine_code, named(description))), description, *rest))
+                loaded.library._get_module_for_linking = functools.cache(lambda: binding.parse_bitcode(source))  # noqa: SLF001  (no public way)
+                return loaded
 
     return Cache
 

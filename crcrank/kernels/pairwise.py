@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crcrank.kernels.jit import kernel
+from crcrank.kernels.jit import kernel, lean
 
 MAX_ANIONS = 2  # in a set
 
@@ -90,7 +90,7 @@ def product_sum(first, second):
     return (a + b) + (c + d)
 
 
-@kernel
+@lean
 def fill_context(program, blocks, b, vector):
     """Fill ``vector`` (F,) with what the stoichiometry and the anions add to the product with each cation; return their own score."""
     s, n_cations = blocks.stoichiometry[b], program.row.shape[1]
@@ -163,14 +163,16 @@ def fill_pair(program, blocks, b, first, second, rows, columns, scratch, out):
                 line[j] = -np.inf
 
 
-@kernel
-def fill_scores(program, blocks, candidate_blocks, cations, out):
+def fill_scores(program: PairwiseProgram, blocks: BlockArrays, candidate_blocks: np.ndarray, cations: np.ndarray, out: np.ndarray) -> None:
     """Fill ``out[c]`` with the score of each candidate, term by term in one fixed order; cations (n, n_slots)."""
-    n_factors = program.row.shape[3]
-    n_slots = cations.shape[1]
-    context = np.empty(n_factors, program.row.dtype)
-    rows = np.empty((n_slots, n_factors), program.row.dtype)
-    n_cations = program.row.shape[1]
+    n_factors, dtype = program.row.shape[3], program.row.dtype
+    score_each(program, blocks, candidate_blocks, cations, np.empty(n_factors, dtype), np.empty((cations.shape[1], n_factors), dtype), out)
+
+
+@lean
+def score_each(program, blocks, candidate_blocks, cations, context, rows, out):
+    """Do as :func:`fill_scores`, with room for a vector and for one of each slot, (F,), (n_slots, F)."""
+    n_factors, n_slots, n_cations = program.row.shape[3], cations.shape[1], program.row.shape[1]
     for c in range(cations.shape[0]):
         b = candidate_blocks[c]
         x = blocks.anion_set[b]

@@ -16,10 +16,11 @@ from crcrank.kernels.tile import LANES, ROWS, anion_bits, close_prefix, is_free_
 
 
 class Hits(NamedTuple):
-    """Room for what a search finds: block int64 (n,), cations int64 (n, n_slots)."""
+    """Room for what a search finds: block int64 (n,), cations int64 (n, n_slots), scores as compared float32 (n,)."""
 
     block: np.ndarray
     cations: np.ndarray
+    score: np.ndarray
 
 
 _ONE, _ZERO = np.float32(1), np.float32(0)
@@ -71,6 +72,7 @@ def _record(blocks, b, prefix, tile, first, threshold, filters, hits, n_hits):
             score = tile.left[k] + tile.pair[k, j] + tile.right[j]
             if score > threshold and (row_have | bits[blocks.start[b, z] + j]) == wanted:
                 put_hit(blocks, b, prefix, k, j, hits, n_hits)
+                hits.score[n_hits] = score
                 n_hits += 1
     return n_hits
 

@@ -46,7 +46,7 @@ class Tile(NamedTuple):
 
 def new_tile(n_slots: int, largest: int, n_elements: int, dtype: type = np.float32) -> Tile:
     """Return room for the tiles of blocks of ``n_slots`` slots with at most ``largest`` cations each."""
-    width = wide(largest)
+    width = room(largest)
     return Tile(
         np.full(width, -np.inf, dtype),
         np.full(width, -np.inf, dtype),
@@ -57,10 +57,12 @@ def new_tile(n_slots: int, largest: int, n_elements: int, dtype: type = np.float
     )
 
 
-@inlined
-def wide(n):
+def room(n):
     """Return how many numbers there is room for where ``n`` are needed."""
     return (n + _WIDE - 1) & -_WIDE
+
+
+wide = inlined(room)  # what kernels call; Python would load it, to add two numbers
 
 
 @inlined

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crcrank.kernels.jit import kernel, lean
+from crcrank.kernels.jit import lean
 
 
 class GroupTables(NamedTuple):
@@ -112,8 +112,8 @@ def _count_from(tables, groups, runs, slot, first, used, n_used):
     return _count_few(tables, groups, runs, slot, first, used, n_used)
 
 
-@kernel
-def fill_tuples(tables, groups, runs, anion_elements, patterns, below, ranks, out):
+@lean
+def fill_tuples(tables, groups, runs, anion_elements, patterns, below, used, ranks, out):
     """Fill ``out[c]`` with the cation tuple of number ``ranks[c]``.
 
     Parameters
@@ -125,14 +125,17 @@ def fill_tuples(tables, groups, runs, anion_elements, patterns, below, ranks, ou
     below
         Room for the number of tuples whose first ion comes before each, by pattern, int64 (n_patterns, largest group + 1); a row
         starts with -1 until it is filled.
+    used
+        Room for the elements of a candidate, int64 (n_anions + n_slots,).
     ranks, out
         int64 (n,), (n, n_slots).
     """
     n_anions = anion_elements.shape[1]
-    used = np.empty(n_anions + groups.shape[1], np.int64)
     for c in range(groups.shape[0]):
-        used[:n_anions] = anion_elements[c]
-        sums = _sums_below(tables, groups[c], runs[c], used, n_anions, below[patterns[c]])
+        for a in range(n_anions):
+            used[a] = anion_elements[c, a]
+        sums = below[patterns[c]]
+        _fill_below(tables, groups[c], runs[c], used, n_anions, sums)
         first = 0
         while sums[first + 1] <= ranks[c]:
             first += 1
@@ -152,14 +155,15 @@ def fill_tuples(tables, groups, runs, anion_elements, patterns, below, ranks, ou
                 left -= n_below
 
 
-@kernel
-def fill_ranks(tables, groups, runs, anion_elements, patterns, below, tuples, out):
+@lean
+def fill_ranks(tables, groups, runs, anion_elements, patterns, below, used, tuples, out):
     """Fill ``out[c]`` with the number of the cation tuple ``tuples[c]``, the inverse of :func:`fill_tuples`."""
     n_anions = anion_elements.shape[1]
-    used = np.empty(n_anions + groups.shape[1], np.int64)
     for c in range(groups.shape[0]):
-        used[:n_anions] = anion_elements[c]
-        out[c] = _sums_below(tables, groups[c], runs[c], used, n_anions, below[patterns[c]])[tuples[c, 0]]
+        for a in range(n_anions):
+            used[a] = anion_elements[c, a]
+        _fill_below(tables, groups[c], runs[c], used, n_anions, below[patterns[c]])
+        out[c] = below[patterns[c], tuples[c, 0]]
         used[n_anions] = tables.element[groups[c, 0], tuples[c, 0]]
         for slot in range(1, groups.shape[1]):
             for ion in range(tuples[c, slot - 1] + 1 if runs[c, slot] else 0, tuples[c, slot]):
@@ -170,18 +174,17 @@ def fill_ranks(tables, groups, runs, anion_elements, patterns, below, tuples, ou
             used[n_anions + slot] = tables.element[groups[c, slot], tuples[c, slot]]
 
 
-@kernel
-def _sums_below(tables, groups, runs, used, n_anions, sums):
-    """Return ``sums``, filled with the number of tuples whose first ion comes before each; ``used`` holds the anions' elements."""
+@lean
+def _fill_below(tables, groups, runs, used, n_anions, sums):
+    """Fill ``sums`` with the number of tuples whose first ion comes before each, once; ``used`` holds the anions' elements."""
     if sums[0] == 0:
-        return sums
+        return
     sums[0] = 0
     for ion in range(tables.size[groups[0]]):
         used[n_anions] = tables.element[groups[0], ion]
         sums[ion + 1] = sums[ion]
         if not _is_used(used[n_anions], used, n_anions):
             sums[ion + 1] += _count_below(tables, groups, runs, 0, ion, used, n_anions)
-    return sums
 
 
 @lean

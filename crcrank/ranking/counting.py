@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.ranking.cells import N_CELLS, Histogram, ScoreCells, Standing
 from crcrank.ranking.filters import SearchFilter
 from crcrank.ranking.listed import Walk
-from crcrank.ranking.search import BLOCK_WORK, checked_margin, new_hits, pieces, programs_at, tile_of
+from crcrank.ranking.search import BLOCK_WORK, checked_margin, made_ahead, new_hits, pieces, results, tile_of
 from crcrank.space.listed import ListedScores
 from crcrank.space.programs import RankingProgram
 from crcrank.space.shuffled import ShuffledScores
@@ -191,10 +191,16 @@ class _Count:
         """Count all blocks; yield numbers of candidates whenever they are done."""
         order = np.flatnonzero(self._filter.allowed_blocks(self._space, self._name) & np.isnan(self._constant))
         work = self._sizes[order].sum() + BLOCK_WORK * len(order)
-        sets = np.unique(self._blocks.anion_set[order])
-        for anion_set, program in programs_at(pool, self._program, self._blocks, sets, np.float64):
+        yield from results(self._counted(pool, order, work))
+
+    def _counted(self, pool: ThreadPoolExecutor, order: np.ndarray, all_work: float) -> Iterator[list[Future[int]]]:
+        """Yield for each set of anions the count of its blocks; each returns a number of candidates."""
+        for anion_set, program in made_ahead(pool, self._made, np.unique(self._blocks.anion_set[order])):
             own = order[self._blocks.anion_set[order] == anion_set]
-            yield from pool.map(partial(self._count, program), pieces(own, self._sizes, work, 1))
+            yield [pool.submit(self._count, program, piece) for piece in pieces(own, self._sizes, all_work, 1)]
+
+    def _made(self, anion_set: int) -> Any:
+        return self._form.at_anion(self._program, self._blocks, anion_set, np.float64)
 
     def _count(self, program: Any, piece: np.ndarray) -> int:
         """Count a piece; return the number of its candidates."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -28,13 +28,17 @@ from crcrank.space.programs import RankingProgram
 from crcrank.space.shuffled import ShuffledScores
 from crcrank.space.space import Candidates, Space
 
-_HIT_CAPACITY = 1 << 14
+_HIT_CAPACITY = 1 << 16
 _N_PIECES = 256
 _OFFER = 1 << 13
+_SKIMMED_AT_ONCE = 512
 # What a block costs besides its candidates, in candidates.
 BLOCK_WORK = 40000.0
 # Products of two larger numbers, summed over factors and positions, can overflow single precision.
 _LARGEST_PARAMETER = 1e15
+
+
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
@@ -126,25 +130,28 @@ def pieces(order: np.ndarray, sizes: np.ndarray, all_work: float, weight: float)
     return [piece for piece in np.split(order, cuts) if len(piece)]
 
 
-def programs_at(
-    pool: ThreadPoolExecutor, program: ScoringProgram, blocks: BlockArrays, anion_sets: np.ndarray, dtype: type
-) -> Iterator[tuple[int, Any]]:
-    """Yield each set of anions with its program for the kernels, which is made while the one before is worked with."""
-
-    def at_anion(anion_set: int) -> Any:
-        return form_of(program).at_anion(program, blocks, anion_set, dtype)
-
-    made = deque([pool.submit(at_anion, int(anion_sets[0]))] if len(anion_sets) else [])
+def made_ahead(pool: ThreadPoolExecutor, make: Callable[[int], _Made], anion_sets: np.ndarray) -> Iterator[tuple[int, _Made]]:
+    """Yield each set of anions with what is made for it while the one before is worked with."""
+    made = deque([pool.submit(make, int(anion_sets[0]))] if len(anion_sets) else [])
     for i, anion_set in enumerate(anion_sets):
         current = made.popleft().result()
-        made.extend(pool.submit(at_anion, int(following)) for following in anion_sets[i + 1 : i + 2])
+        made.extend(pool.submit(make, int(following)) for following in anion_sets[i + 1 : i + 2])
         yield int(anion_set), current
+
+
+def results(tasks: Iterator[Sequence[Future[int]]]) -> Iterator[int]:
+    """Yield the results of lists of tasks, of each when the next is under way, so that no thread waits for the last task of a list."""
+    before: Sequence[Future[int]] = ()
+    for own in tasks:
+        yield from (task.result() for task in before)
+        before = own
+    yield from (task.result() for task in before)
 
 
 def new_hits(blocks: BlockArrays) -> Hits:
     """Return room for the hits of a thread."""
     capacity = max(_HIT_CAPACITY, int(blocks.size.max()) ** 2)
-    return Hits(np.empty(capacity, np.int64), np.empty((capacity, blocks.size.shape[1]), np.int64))
+    return Hits(np.empty(capacity, np.int64), np.empty((capacity, blocks.size.shape[1]), np.int64), np.empty(capacity, np.float32))
 
 
 def tile_of(blocks: BlockArrays, dtype: type = np.float32) -> Tile:
@@ -165,7 +172,7 @@ class _Search:
         self._margin = checked_margin(name, program, self._blocks.size.shape[1])
         self._filter = search_filter
         self._allowed = np.flatnonzero(search_filter.allowed_blocks(space, name))
-        self._work = self._sizes[self._allowed].sum() + BLOCK_WORK * len(self._allowed)
+        self._work = self._all_work(self._allowed)
         self._bounds = np.full(len(self._sizes) if prune else 0, np.inf, np.float32)
         self._local = threading.local()
         self._lock = threading.Lock()
@@ -180,15 +187,40 @@ class _Search:
         promise = self._form.promise(self._program, self._blocks)
         order = self._allowed[np.argsort(-promise[self._allowed], kind="stable")]
         sets, first = np.unique(self._blocks.anion_set[order], return_index=True)
-        for anion_set, program in programs_at(pool, self._program, self._blocks, sets[np.argsort(first)], np.float32):
-            own = order[self._blocks.anion_set[order] == anion_set]
-            if len(self._bounds):
-                deque(pool.map(partial(self._bound, program), self._pieces(own, 0)), maxlen=0)
-                own = own[np.argsort(-self._bounds[own], kind="stable")]
-            yield from pool.map(partial(self._search, program), self._pieces(own, 1))
+        yield from results(self._searched(pool, order, sets[np.argsort(first)]))
 
-    def _pieces(self, order: np.ndarray, weight: float) -> list[np.ndarray]:
-        return pieces(order, self._sizes, self._work, weight)
+    def _searched(self, pool: ThreadPoolExecutor, order: np.ndarray, anion_sets: np.ndarray) -> Iterator[list[Future[int]]]:
+        """Yield for each set of anions the search of its blocks, which come in ``order``; each returns a number of candidates."""
+        for anion_set, (program, outline) in made_ahead(pool, self._made, anion_sets):
+            own = order[self._blocks.anion_set[order] == anion_set]
+            left = self._promising(pool, program, outline, own) if len(self._bounds) else own
+            excluded: Future[int] = Future()
+            excluded.set_result(int(self._sizes[own].sum() - self._sizes[left].sum()))
+            work = self._work if left is own else 8 * self._all_work(left)  # eight sets of anions: not too few pieces of the best blocks
+            yield [excluded, *(pool.submit(self._search, program, piece) for piece in pieces(left, self._sizes, work, 1))]
+
+    def _made(self, anion_set: int) -> tuple[Any, Any]:
+        """Return the program for the kernels, and its outline if that is wanted."""
+        program = self._form.at_anion(self._program, self._blocks, anion_set, np.float32)
+        outline = self._form.outline(program, self._blocks, anion_set, self._filter.allowed) if len(self._bounds) else None
+        return program, outline
+
+    def _promising(self, pool: ThreadPoolExecutor, program: Any, outline: Any, order: np.ndarray) -> np.ndarray:
+        """Return the blocks that bounds do not exclude, those with the highest first."""
+        if outline is not None:
+            parts = np.split(order, range(_SKIMMED_AT_ONCE, len(order), _SKIMMED_AT_ONCE))
+            deque(pool.map(partial(self._skim, program, outline), parts), maxlen=0)
+            order = order[self._bounds[order] > self._threshold()]
+        deque(pool.map(partial(self._bound, program), pieces(order, self._sizes, self._work, 0)), maxlen=0)
+        order = order[self._bounds[order] > self._threshold()]
+        return order[np.argsort(-self._bounds[order], kind="stable")]
+
+    def _all_work(self, order: np.ndarray) -> float:
+        return float(self._sizes[order].sum() + BLOCK_WORK * len(order))
+
+    def _skim(self, program: Any, outline: Any, piece: np.ndarray) -> None:
+        """Fill the bounds of a piece as an outline of the program has them."""
+        self._form.skim_blocks(program, outline, self._blocks, piece, self._scratch(program)[0], self._bounds)
 
     def _bound(self, program: Any, piece: np.ndarray) -> None:
         """Fill the bounds of a piece."""
@@ -202,8 +234,7 @@ class _Search:
         filters = (self._filter.allowed, self._filter.bits, self._filter.wanted)
         while state[0] < state[1] and not self.stopped.is_set():
             n_hits = search_blocks(program, self._blocks, piece, state, self._threshold(), self._bounds, filters, work, tile, hits)
-            if n_hits:
-                self._take(Candidates(hits.block[:n_hits], hits.cations[:n_hits]))
+            self._take(hits, np.arange(n_hits))
         with self._lock:
             self.n_scored += int(state[3])
         return int(self._sizes[piece].sum())
@@ -212,8 +243,16 @@ class _Search:
         """Return what a candidate's score in single precision is above, if it can enter."""
         return np.float32(np.nextafter(np.float32(self.best.threshold - self._margin), np.float32(-np.inf)))
 
-    def _take(self, candidates: Candidates) -> None:
-        """Score hits in double precision, and offer them when there are enough to be worth the sorting."""
+    def _take(self, hits: Hits, rows: np.ndarray) -> None:
+        """Score those hits in double precision that can enter, the best first: thereafter, most of the others no longer can."""
+        while len(rows := rows[hits.score[rows] > self._threshold()]):
+            n = min(max(self.best.k, _OFFER), len(rows))
+            rows = rows[np.argpartition(-hits.score[rows], n - 1)]
+            self._score(Candidates(hits.block[rows[:n]], hits.cations[rows[:n]]))
+            rows = rows[n:]
+
+    def _score(self, candidates: Candidates) -> None:
+        """Score candidates in double precision, and offer them when there are enough to be worth the sorting."""
         scores = np.empty(len(candidates))
         self._form.fill_scores(self._program, self._blocks, candidates.blocks, candidates.cations, scores)
         with self._lock:

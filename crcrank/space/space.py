@@ -240,18 +240,18 @@ class Space:
         space = self.classes[name]
         blocks = np.searchsorted(space.block_first, ids, side="right") - 1
         groups, runs, elements = self._slots(space, blocks)
-        patterns, below = self._sums(groups, runs, elements)
+        room = self._room(groups, runs, elements)
         tuples = np.empty(groups.shape, np.int64)
-        fill_tuples(space.labels.tables, groups, runs, elements, patterns, below, ids - space.block_first[blocks], tuples)
+        fill_tuples(space.labels.tables, groups, runs, elements, *room, ids - space.block_first[blocks], tuples)
         return Candidates(blocks, tuples + self.ions.group_start[groups])
 
     def encode(self, name: str, candidates: Candidates) -> np.ndarray:
         """Return the candidate_ids of candidates of class ``name``, the inverse of :meth:`decode`, int64 (n,)."""
         space = self.classes[name]
         groups, runs, elements = self._slots(space, candidates.blocks)
-        patterns, below = self._sums(groups, runs, elements)
+        room = self._room(groups, runs, elements)
         ranks = np.empty(len(candidates), np.int64)
-        fill_ranks(space.labels.tables, groups, runs, elements, patterns, below, candidates.cations - self.ions.group_start[groups], ranks)
+        fill_ranks(space.labels.tables, groups, runs, elements, *room, candidates.cations - self.ions.group_start[groups], ranks)
         return np.asarray(ranks + space.block_first[candidates.blocks])
 
     def in_order(self, name: str, candidates: Candidates) -> Candidates:
@@ -373,10 +373,11 @@ class Space:
         rows = space.block_stoichiometry[blocks]
         return space.stoichiometries.groups[rows], space.stoichiometries.runs[rows], space.labels.anion[space.block_anions[blocks]]
 
-    def _sums(self, groups: np.ndarray, runs: np.ndarray, elements: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the pattern of each candidate's block, and room for the sums that candidates of one pattern share."""
+    def _room(self, groups: np.ndarray, runs: np.ndarray, elements: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the pattern of each candidate's block, room for the sums that candidates of one pattern share, and for elements."""
         codes, patterns = np.unique(_pattern_codes(groups, runs, elements), return_inverse=True)
-        return patterns, np.full((len(codes), int(self.ions.tables.size.max()) + 1), -1, np.int64)
+        below = np.full((len(codes), int(self.ions.tables.size.max()) + 1), -1, np.int64)
+        return patterns, below, np.empty(groups.shape[1] + elements.shape[1], np.int64)
 
 
 def _merged(elements: np.ndarray, amounts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
