@@ -55,7 +55,7 @@ def test_what_is_known_around_is_the_twins(chosen, more):
     rates = np.random.default_rng(1).standard_normal((len(labels), len(labels))) * ~np.eye(len(labels), dtype=bool)
     elements = list(space.ions.elements)
     element_rates = np.random.default_rng(2).standard_normal((len(elements), len(elements))) * ~np.eye(len(elements), dtype=bool)
-    around = Neighbourhood(space, known, Outside.of(space, outside), rates, element_rates)
+    around = Neighbourhood(space, known, Outside.of(space, outside), np.zeros((len(elements), 1)), ("none",), rates, element_rates)
 
     def added(ion, other):
         return rates[labels.index(other), labels.index(ion)]
@@ -93,13 +93,22 @@ def test_what_is_known_around_is_the_twins(chosen, more):
 @pytest.mark.parametrize("chosen", ["two_slots", "two_anions_two_slots"])
 def test_compositions_are_described(chosen):
     space, known, _, asked = _world(chosen, (1, 4))
+    properties = np.random.default_rng(0).standard_normal((len(space.ions.elements), 2))
     none = np.zeros((len(space.ions.labels),) * 2), np.zeros((len(space.ions.elements),) * 2)
-    features = Neighbourhood(space, known, Outside.of(space, []), *none).features("first", asked["first"])
+    around = Neighbourhood(space, known, Outside.of(space, []), properties, ("first", "second"), *none)
+    features = around.features("first", asked["first"])
+    index = {symbol: i for i, symbol in enumerate(space.ions.elements)}
     for row, candidate in enumerate(as_sets(space, "first", asked["first"])):
         assert features["atoms"][row] == sum(amount for _, _, amount in candidate)
         assert features["cations"][row] == 2
         assert features["charge.largest"][row] == max(charge for _, charge, _ in candidate)
         assert features["charge.anion"][row] == sum(charge for _, charge, _ in candidate if charge < 0)
+        share = {element: amount / features["atoms"][row] for element, _, amount in candidate}
+        values = np.array([properties[index[element]] for element in share])
+        mean = np.average(values, axis=0, weights=list(share.values()))
+        variance = np.average((values - mean) ** 2, axis=0, weights=list(share.values()))
+        np.testing.assert_allclose([features["mean.first"][row], features["mean.second"][row]], mean)
+        np.testing.assert_allclose([features["variance.first"][row], features["variance.second"][row]], variance)
 
 
 @pytest.mark.parametrize("chosen", ["two_slots", "two_anions_two_slots"])

@@ -25,7 +25,6 @@ from crcrank.space.positions import Codes, Marks, Outside, Positions
 from crcrank.space.space import Candidates, Space
 
 _SUMMARY = ("sum", "largest", "smallest", "anion")
-_RATES = ("foretold", "foretold_element")
 
 
 class _Foretelling:
@@ -62,8 +61,8 @@ def _summary(values: np.ndarray, n_cations: int) -> np.ndarray:
 
 
 def rate(features: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return what all known compositions one ion or one element away add up to, not below 0, given :meth:`Neighbourhood.features`."""
-    return np.maximum(sum(features[f"{group}.{part}"] for group in _RATES for part in ("sum", "anion")), 0.0)
+    """Return what all known compositions one element away add up to, not below 0, given :meth:`Neighbourhood.features`."""
+    return np.asarray(np.maximum(features["foretold_element.sum"] + features["foretold_element.anion"], 0.0))
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,8 @@ class Neighbourhood:
         Known candidates of each class.
     outside
         Known compositions outside the space.
+    properties, property_names
+        Standardised properties of the elements of the space, float64 (n_elements, n_properties), and their names.
     rates, element_rates
         What each ion known in a position adds to another there, float64 (n_ions, n_ions), and each element, (n_elements, n_elements).
     """
@@ -85,6 +86,8 @@ class Neighbourhood:
     space: Space
     known: Mapping[str, Candidates]
     outside: Outside
+    properties: np.ndarray
+    property_names: tuple[str, ...]
     rates: np.ndarray
     element_rates: np.ndarray
 
@@ -96,7 +99,7 @@ class Neighbourhood:
             summary = _summary(values, asked.n_cations) if values.ndim == 2 else values[:, None]
             for label, column in zip(_SUMMARY, summary.T, strict=False):
                 features[f"{group}.{label}" if values.ndim == 2 else group] = column
-        return features | _composition(asked)
+        return features | self._composition(asked)
 
     def donors(self, name: str, candidates: Candidates) -> list[Donor]:
         """Return the known compositions that differ in one element from a single candidate of class ``name``."""
@@ -133,10 +136,12 @@ class Neighbourhood:
         return _Foretelling(Marks.of_elements(self._positions.values(), self.outside, self._codes), self.element_rates)
 
     def _foretold(self, name: str, asked: Positions) -> dict[str, np.ndarray]:
-        """Return what is known in each position, all else the same, adds to its ion and to its element, (n, n_positions) each."""
+        """Return what all that is known in each position, all else the same, adds to its ion and to its element, (n, n_positions) each."""
         ions = _Foretelling(Marks.of_ions(self._positions[name]), self.rates)
-        values = ions.of(asked.surroundings, asked.ions), self._elements_foretold.of(asked.other_elements, asked.elements)
-        return dict(zip(_RATES, values, strict=True))
+        return {
+            "foretold": ions.of(asked.surroundings, asked.ions),
+            "foretold_element": self._elements_foretold.of(asked.other_elements, asked.elements),
+        }
 
     def _counts(self, name: str, asked: Positions) -> dict[str, np.ndarray]:
         """Return numbers of known compounds, (n,) or for each position (n, n_positions)."""
@@ -149,13 +154,19 @@ class Neighbourhood:
             "element_substitution": _counts(asked.other_elements, known.other_elements),
         }
 
-
-def _composition(asked: Positions) -> dict[str, np.ndarray]:
-    """Return what the composition itself says: its atoms and its charges."""
-    charges, anion_charges = asked.charges[:, : asked.n_cations], asked.charges[:, asked.n_cations :]
-    return {
-        "atoms": asked.amounts.sum(axis=1),
-        "charge.largest": charges.max(axis=1),
-        "charge.smallest": charges.min(axis=1),
-        "charge.anion": anion_charges.sum(axis=1),
-    }
+    def _composition(self, asked: Positions) -> dict[str, np.ndarray]:
+        """Return what the composition itself says: atoms, charges, means and variances of the properties."""
+        charges, anion_charges = asked.charges[:, : asked.n_cations], asked.charges[:, asked.n_cations :]
+        features = {
+            "atoms": asked.amounts.sum(axis=1),
+            "charge.largest": charges.max(axis=1),
+            "charge.smallest": charges.min(axis=1),
+            "charge.anion": anion_charges.sum(axis=1),
+        }
+        fractions = asked.amounts / asked.amounts.sum(axis=1, keepdims=True)
+        values = self.properties[asked.elements]
+        means = np.einsum("np,npd->nd", fractions, values)
+        variances = np.einsum("np,npd->nd", fractions, (values - means[:, None]) ** 2)
+        for i, label in enumerate(self.property_names):
+            features |= {f"mean.{label}": means[:, i], f"variance.{label}": variances[:, i]}
+        return features

@@ -2,27 +2,28 @@
 
 Each machine holds back a part of the known compounds of its own. The candidates that it and the autoencoder then rank
 best, some of them held back, teach the trees what a real compound looks like among the well-ranked: by its scores, and by what is
-known around it, in the space and outside of it (:mod:`crcrank.models.neighbours`). After that the machine takes its last steps on all known. So no compound is both
-counted as known and looked for (stacking: Wolpert, Neural Networks 5, 241 (1992), doi:10.1016/S0893-6080(05)80023-1).
+known around it, in the space and outside of it (:mod:`crcrank.models.neighbours`). After that the machine takes its last steps
+on all known. So no compound is both counted as known and looked for (stacking: Wolpert, Neural Networks 5, 241 (1992),
+doi:10.1016/S0893-6080(05)80023-1).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NoReturn, cast
 
 import numpy as np
 
-from crcrank.config import StackSettings
+from crcrank.config import EaseSettings, StackSettings
 from crcrank.errors import ConfigError, ModelFitError
 from crcrank.models.contract import Arrays, Earlier, Fitted, Parts, Recommender, TrainingData, parameter
+from crcrank.models.descriptors import varying_properties
 from crcrank.models.ease import element_rates, foretelling
 from crcrank.models.fm import FactorizationMachine, FittedFM, Parameters
 from crcrank.models.neighbours import Neighbourhood, rate
 from crcrank.models.staged import search_all
-from crcrank.models.substitution import Donor, Substitution, rate_terms
+from crcrank.models.substitution import Substitution, rate_terms
 from crcrank.models.terms import Term, scaled
 from crcrank.models.training import Fit, history_rows, machine_of, prior_facts, prior_of
 from crcrank.models.trees import Trees, grow_trees, log_rate, tree_terms
@@ -42,9 +43,9 @@ class Stack:
     space
         The space.
     machine, autoencoder
-        What searches the whole class; the known candidates of the latter are those that the features count.
-    outside, element_rates
-        Known compositions outside the space, and what a known element adds to another in its place, float64 (n_elements, n_elements).
+        What searches the whole class.
+    neighbourhood
+        The known compounds, ready to be counted around candidates.
     trees
         Their sums are log-odds of being real.
     """
@@ -52,8 +53,7 @@ class Stack:
     space: Space
     machine: FittedFM
     autoencoder: Substitution
-    outside: Outside
-    element_rates: np.ndarray
+    neighbourhood: Neighbourhood
     trees: Trees
 
     @property
@@ -71,11 +71,6 @@ class Stack:
         """What searches the whole class."""
         return self.machine, self.autoencoder
 
-    @cached_property
-    def neighbourhood(self) -> Neighbourhood:
-        """The known compounds, ready to be counted around candidates."""
-        return Neighbourhood(self.space, self.autoencoder.known, self.outside, self.autoencoder.rates, self.element_rates)
-
     def features(self, name: str, candidates: Candidates) -> dict[str, np.ndarray]:
         """Return what the trees see of candidates of class ``name``, by name of the feature, float64 (n,) each."""
         return _features(self.first_stage, self.neighbourhood, name, candidates)
@@ -83,27 +78,20 @@ class Stack:
     def scores(self, name: str, candidates: Candidates) -> np.ndarray:
         """Return log(rate) for candidates of class ``name``, float64 (n,): 1 - exp(-rate) is the probability of being real.
 
-        The rate is the geometric mean of that of the trees and of what the known compositions one ion or one element away add up to:
-        on compounds held back one by one or by whole chemical systems, the mean puts more of them first than the trees do alone.
+        The rate is the geometric mean of that of the trees and of what the known compositions one element away add up to: on
+        compounds held back one by one or by whole chemical systems, the mean puts more of them first than the trees do alone.
         """
         features = self.features(name, candidates)
         foretold = np.log(self.autoencoder.background[name] + rate(features))
         return np.asarray((log_rate(self.trees.sums(_matrix(features))) + foretold) / 2)
 
     def terms(self, name: str, candidates: Candidates) -> list[Term]:
-        """Return half the terms of the trees, a feature each, and half those of the known compositions one ion or one element away."""
+        """Return half the terms of the trees, a feature each, and half those of the known compositions one element away."""
         features = self.features(name, candidates)
         trees = tree_terms(self.trees, _matrix(features)[0], [_in_words(feature) for feature in features])
         trees = [term._replace(group=f"trees: {term.group}") for term in trees]
-        return scaled([*trees, *rate_terms(self.autoencoder.background[name], self._donors(name, candidates))], 0.5)
-
-    def _donors(self, name: str, candidates: Candidates) -> list[Donor]:
-        """Return the known compositions one ion or one element away from a single candidate, each once."""
-        donors: dict[str, Donor] = {}
-        for donor in (*self.autoencoder.donors(name, candidates), *self.neighbourhood.donors(name, candidates)):
-            first = donors.get(donor.formula, donor._replace(rate=0.0))
-            donors[donor.formula] = first._replace(rate=first.rate + donor.rate)
-        return list(donors.values())
+        donors = self.neighbourhood.donors(name, candidates)
+        return scaled([*trees, *rate_terms(self.autoencoder.background[name], donors)], 0.5)
 
     def program(self, name: str) -> NoReturn:
         """Refuse: the trees cannot be searched for their best.
@@ -117,17 +105,19 @@ class Stack:
 
     def arrays(self) -> Arrays:
         """Return all its numbers by name."""
-        outside = {"outside.elements": self.outside.elements, "outside.amounts": self.outside.amounts}
-        own = {name: values.astype(np.float64) for name, values in outside.items()}
-        own |= {"nodes": self.trees.nodes, "roots": self.trees.roots, "element_rates": self.element_rates}
-        return {**own, **_prefixed("machine", self.machine.arrays()), **_prefixed("autoencoder", self.autoencoder.arrays())}
+        around = self.neighbourhood
+        own = {"nodes": self.trees.nodes, "roots": self.trees.roots, "properties": around.properties, "element_rates": around.element_rates}
+        outside = {"elements": around.outside.elements.astype(np.float64), "amounts": around.outside.amounts.astype(np.float64)}
+        first_stage = {**_prefixed("machine", self.machine.arrays()), **_prefixed("autoencoder", self.autoencoder.arrays())}
+        return {**own, **_prefixed("outside", outside), **first_stage}
 
     def facts(self) -> dict[str, Any]:
         """Return what else is needed to restore it, JSON-serialisable."""
         return {
             "machine": self.machine.facts(),
             "autoencoder": self.autoencoder.facts(),
-            "outside": list(self.outside.elements.shape),
+            "property_names": list(self.neighbourhood.property_names),
+            "outside": list(self.neighbourhood.outside.elements.shape),
             "n_nodes": self.trees.nodes.shape[1],
             "n_trees": len(self.trees.roots),
         }
@@ -137,11 +127,13 @@ class Stack:
         """Return the model that :meth:`arrays` and :meth:`facts` came from."""
         machine = FittedFM.restore(_without_prefix("machine", arrays), facts["machine"], space)
         autoencoder = Substitution.restore(_without_prefix("autoencoder", arrays), facts["autoencoder"], space)
-        shape, n_elements = tuple(facts["outside"]), len(space.ions.elements)
+        shape, n_elements, names = tuple(facts["outside"]), len(space.ions.elements), tuple(facts["property_names"])
         outside = Outside(*(parameter(arrays, f"outside.{part}", shape).astype(np.int64) for part in ("elements", "amounts")))
-        rates = parameter(arrays, "element_rates", (n_elements, n_elements))
+        properties = parameter(arrays, "properties", (n_elements, len(names)))
+        element_rates = parameter(arrays, "element_rates", (n_elements, n_elements))
+        around = Neighbourhood(space, autoencoder.known, outside, properties, names, autoencoder.rates, element_rates)
         trees = Trees(parameter(arrays, "nodes", (5, facts["n_nodes"])), parameter(arrays, "roots", (facts["n_trees"],)))
-        model = cls(space, machine, autoencoder, outside, rates, trees)
+        model = cls(space, machine, autoencoder, around, trees)
         name, known = next(iter(autoencoder.known.items()))
         trees.check(len(model.features(name, known.take(np.arange(1)))), "the nodes of the second stage")
         return model
@@ -171,8 +163,11 @@ def _in_words(feature: str) -> tuple[str, str]:
     if feature in _FEATURES:
         return _FEATURES[feature]
     first, _, last = feature.rpartition(".")
-    group, text = _FEATURES[first]
-    return group, f"{text} ({_PLACES[last]})"
+    if first in _FEATURES:
+        group, text = _FEATURES[first]
+        return group, f"{text} ({_PLACES[last]})"
+    moment, _, label = feature.partition(".")
+    return "composition", f"{moment} of {label}"
 
 
 def _prefixed(prefix: str, arrays: Arrays) -> Arrays:
@@ -204,7 +199,6 @@ def fit_stack(
     """
     prior = prior_of(settings.fm, data)
     machine = machine_of(settings.fm, data, prior)
-    outside = Outside.of(data.space, data.outside)
     teacher = _Teacher(data.space, settings.depth, n_threads, progress)
     starts, parts = _beginning(data, machine, settings, earlier, rng)
     fits, searched, lessons = [], [], []
@@ -212,21 +206,27 @@ def fit_stack(
         fit = Fit(machine, (kept, held), settings.fm, rng.spawn(1)[0], n_threads, start)
         fit.search(progress)
         searched.append(dict(fit.parameters))
-        autoencoder, rates = foretelling(data.space, kept, settings.ease), element_rates(data.space, kept, outside, settings.ease)
-        around = Neighbourhood(data.space, kept, outside, autoencoder.rates, rates)
+        autoencoder, around = _surroundings(data, kept, settings.ease)
         lessons += teacher.lessons((FittedFM(machine, (fit.parameters,)), autoencoder), around, (kept, held))
         fit.finish(progress)
         fits.append(fit)
     trees = _grown(lessons, settings, int(rng.integers(2**31)), progress)
-    known = data.all_known()
-    autoencoder, rates = foretelling(data.space, known, settings.ease), element_rates(data.space, known, outside, settings.ease)
-    model = Stack(data.space, FittedFM(machine, tuple(fit.parameters for fit in fits)), autoencoder, outside, rates, trees)
+    fitted = FittedFM(machine, tuple(fit.parameters for fit in fits))
+    model = Stack(data.space, fitted, *_surroundings(data, data.all_known(), settings.ease), trees)
     return Fitted(
         model=model,
         n_epochs=sum(len(fit.history) for fit in fits),
         facts={"history": [history_rows(fit.history) for fit in fits], "prior": prior_facts(prior), "features": list(lessons[0][0])},
         state=WarmStart.after(machine, searched, parts).arrays(),
     )
+
+
+def _surroundings(data: TrainingData, known: Mapping[str, Candidates], settings: EaseSettings) -> tuple[Substitution, Neighbourhood]:
+    """Return what known candidates foretell, and what is known around others."""
+    autoencoder, outside = foretelling(data.space, known, settings), Outside.of(data.space, data.outside)
+    properties, names = varying_properties(data.elements, data.space.ions.elements)
+    rates = element_rates(data.space, known, outside, settings)
+    return autoencoder, Neighbourhood(data.space, known, outside, properties, names, autoencoder.rates, rates)
 
 
 def _beginning(
