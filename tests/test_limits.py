@@ -10,7 +10,7 @@ from small_spaces import as_sets, case, class_ids, machine, random_parameters, s
 from crcrank.models.staged import Stages
 from crcrank.ranking.best import BestFormulas
 from crcrank.ranking.filters import ElementFilter, search_filter
-from crcrank.ranking.limits import LANTHANIDES, Limits
+from crcrank.ranking.limits import LANTHANIDES, Limits, families
 from crcrank.ranking.search import rank_class
 from crcrank.space.listed import ListedScores
 from crcrank.space.shuffled import N_ROUNDS, ShuffledScores
@@ -115,3 +115,18 @@ def test_a_second_stage_is_given_more_where_the_limits_leave_too_few():
             depth *= 4
         assert _pairs(found) == expected
         assert len(found) == k or k == 10_000
+
+
+def _family(composition):
+    """Return a formula with every lanthanide written Ln, element by element."""
+    symbols, amounts = composition
+    parts = sorted(("Ln" if symbol in LANTHANIDES else symbol, n) for symbol, n in zip(symbols, amounts, strict=True))
+    return "".join(symbol + (str(n) if n > 1 else "") for symbol, n in parts) if set(symbols) & LANTHANIDES else None
+
+
+@pytest.mark.parametrize("space", _SPACES)
+def test_families_have_one_sign_for_lanthanides(space):
+    candidates = space.decode("first", class_ids(space))
+    expected = [_family(naive.composition(one)) for one in as_sets(space, "first", candidates)]
+    assert families(space.ions.elements, *space.composition_arrays("first", candidates)) == expected
+    assert None in expected

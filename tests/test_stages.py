@@ -89,6 +89,11 @@ def test_encode_says_what_its_rows_are(settings, tmp_path):
     }
 
 
+def test_encode_of_a_list_that_leaves_a_class_empty(settings, tmp_path):
+    run_ingest([tiny.write_list(tmp_path / "l.csv", ["NaCl", "BaO"])], tmp_path / "k.parquet")
+    assert run_encode(tmp_path / "k.parquet", tmp_path / "e.parquet", settings=settings).classes == {"binary": 2, "ternary": 0}
+
+
 def test_encode_of_chosen_classes_lists_the_others(done, settings, tmp_path):
     summary = run_encode(done / "known.parquet", tmp_path / "e.parquet", settings=settings, classes=["binary"])
     assert list(summary.classes) == ["binary"]

@@ -189,7 +189,9 @@ def artifact_writer(path: Path, kind: str, provenance: Provenance) -> Iterator[p
 def write_artifact(path: Path, kind: str, rows: pa.Table | Mapping[str, Any], provenance: Provenance) -> None:
     """Write ``rows`` (a table or a mapping of columns) atomically as an artifact of ``kind``."""
     schema = SCHEMAS[kind]
-    table = rows.select(schema.names).cast(schema) if isinstance(rows, pa.Table) else pa.table(dict(rows), schema=schema)
+    table = rows.select(schema.names) if isinstance(rows, pa.Table) else pa.table(dict(rows), schema=schema)
+    if not table.schema.equals(schema):
+        table = table.cast(schema)  # to load what casts takes longer than to write a ranking
     with artifact_writer(path, kind, provenance) as writer:
         writer.write_table(table)
 

@@ -16,7 +16,14 @@ from crcrank.errors import ConfigError
 
 _TERMINATED = 143
 _COLLECTED_AFTER = (50_000, 20, 100)
-_BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+_UNLESS_SET = {
+    # What runs on several threads divides its work itself; threads of BLAS besides would only wait for work, on the same cores.
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "VECLIB_MAXIMUM_THREADS": "1",
+    # To look for extensions of the settings' library, it reads what every installed package says of itself; here are none.
+    "PYDANTIC_DISABLE_PLUGINS": "__all__",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,9 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments
         What follows ``crcrank``; those of the process if left out.
     """
-    # What runs on several threads divides its work itself; threads of BLAS besides would only wait for work, on the same cores.
-    for name in _BLAS_THREADS:
-        os.environ.setdefault(name, "1")
+    for name, value in _UNLESS_SET.items():
+        os.environ.setdefault(name, value)
     # Rows are made by the ten thousand and hold no cycles; to look for some after every 700 takes longer than to make them.
     gc.set_threshold(*_COLLECTED_AFTER)
     with contextlib.suppress(ValueError):  # not the main thread

@@ -70,15 +70,29 @@ def _among_first(codes: np.ndarray, n: int) -> np.ndarray:
     return places < n
 
 
-def family(elements: Sequence[str], amounts: Sequence[int]) -> str | None:
-    """Return a formula with every lanthanide written ``Ln``, None if it has none.
+def families(symbols: Sequence[str], elements: np.ndarray, amounts: np.ndarray) -> list[str | None]:
+    """Return formulas with every lanthanide written ``Ln``, None for those that have none.
+
+    Parameters
+    ----------
+    symbols
+        Those of the elements.
+    elements, amounts
+        Of each formula, as in :meth:`Space.composition_arrays`, int64 (n, n_ions).
 
     Examples
     --------
-    >>> family(["Fe", "O", "Y"], [1, 3, 1]), family(["Gd", "O", "Y"], [1, 3, 1]), family(["Ba", "O"], [1, 1])
-    ('FeLnO3', 'LnLnO3', None)
+    >>> families(["Ba", "Fe", "Gd", "O", "Y"], np.array([[1, 3, 4], [2, 3, 4], [0, 3, 3]]), np.array([[1, 3, 1], [1, 3, 1], [1, 1, 0]]))
+    ['FeLnO3', 'LnLnO3', None]
     """
-    if LANTHANIDES.isdisjoint(elements):
-        return None
-    parts = sorted((_LANTHANIDE if symbol in LANTHANIDES else symbol, n) for symbol, n in zip(elements, amounts, strict=True))
-    return "".join(symbol + (str(n) if n > 1 else "") for symbol, n in parts)
+    is_lanthanide = np.isin(symbols, [*LANTHANIDES])
+    names = [_LANTHANIDE if found else symbol for symbol, found in zip(symbols, is_lanthanide, strict=True)]
+    alphabet, place = np.unique(names, return_inverse=True)
+    rows = np.flatnonzero((is_lanthanide[elements] & (amounts > 0)).any(axis=1))
+    base = int(amounts.max(initial=1)) + 1
+    digits = np.sort(np.where(amounts > 0, place[elements] * base + amounts, len(alphabet) * base)[rows], axis=1)
+    parts = [name + (str(n) if n > 1 else "") for name in alphabet for n in range(base)] + [""]
+    found: list[str | None] = [None] * len(elements)
+    for row, own in zip(rows.tolist(), np.array(parts, object)[digits].tolist(), strict=True):
+        found[row] = "".join(own)
+    return found

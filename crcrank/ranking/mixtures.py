@@ -9,6 +9,7 @@ and what tells something is between which compounds; with three or four, to lie 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from itertools import combinations
 from typing import NamedTuple
 
@@ -17,7 +18,8 @@ import numpy as np
 from crcrank.space.ranges import written_out
 from crcrank.space.space import Compositions
 
-_CODES_SEED = 20182  # any number: directions are found by codes of 64 bits
+_CODES_SEED = 20182  # any number: lines are found by codes of 64 bits
+_MIXER = np.uint64(0x9E3779B97F4A7C15)  # any odd number with bits all over
 
 
 class TieLines(NamedTuple):
@@ -58,9 +60,9 @@ class _Systems(NamedTuple):
         return written_out(self.first[systems], n)
 
     def spread(self, places: np.ndarray, columns: Sequence[int], n_columns: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return which compositions are at some places, and their amounts in some columns of several, int64 (n, n_columns)."""
-        amounts = np.zeros((len(places), n_columns), np.int64)
-        amounts[:, columns] = self.amounts[places]
+        """Return which compositions are at some places, and their amounts as some rows of several, int64 (n_columns, n)."""
+        amounts = np.zeros((n_columns, len(places)), np.int64)
+        amounts[columns] = self.amounts[places].T
         return self.known[places], amounts
 
 
@@ -72,20 +74,24 @@ class _Views(NamedTuple):
     row, known
         From which composition, and which known compound, int64 (n,).
     way
-        The difference of the atomic fractions, in the smallest whole numbers, int64 (n, n_elements).
-    steps, n_atoms
-        How many times ``way`` it is, when divided by the numbers of atoms of both, and the number of the compound, int64 (n,).
+        The difference of the atomic fractions, times the numbers of atoms of both, int64 (n_elements, n).
+    n_atoms
+        The number of the compound, int64 (n,).
     """
 
     row: np.ndarray
     known: np.ndarray
     way: np.ndarray
-    steps: np.ndarray
     n_atoms: np.ndarray
+
+    @property
+    def steps(self) -> np.ndarray:
+        """How many times the smallest whole numbers ``way`` is, int64 (n,)."""
+        return np.asarray(reduce(np.gcd, self.way))
 
     def taken(self, chosen: np.ndarray) -> _Views:
         """Return some of them."""
-        return _Views(*(column[chosen] for column in self))
+        return _Views(self.row[chosen], self.known[chosen], self.way[:, chosen], self.n_atoms[chosen])
 
 
 class KnownSystems:
@@ -133,26 +139,28 @@ class KnownSystems:
         seen = self._views(elements, amounts)
         pairs = _nearest_opposites(seen)
         first, second = seen.taken(pairs[:, 0]), seen.taken(pairs[:, 1])
+        steps = np.array([first.steps, second.steps])
+        way = first.way // steps[0]
         # At distances a and b, the weighted mean of squares is a b; equal ones are equal here, being quotients of whole numbers.
-        spreads = first.steps * second.steps * np.einsum("ne,ne->n", first.way, first.way) / (first.n_atoms * second.n_atoms)
+        spreads = steps[0] * steps[1] * (way * way).sum(axis=0) / (first.n_atoms * second.n_atoms)
         order = np.lexsort((pairs[:, 1], pairs[:, 0], spreads, first.row))
         found, closest = np.unique(first.row[order], return_index=True)
-        first, second = first.taken(order[closest]), second.taken(order[closest])
-        numbers = np.column_stack([second.steps, first.steps])
-        lines.parts[rows[found]] = np.column_stack([first.known, second.known])
-        lines.numbers[rows[found]] = numbers // np.gcd(*numbers.T)[:, None]
+        chosen = order[closest]
+        numbers = steps[::-1, chosen]
+        lines.parts[rows[found]] = np.column_stack([first.known[chosen], second.known[chosen]])
+        lines.numbers[rows[found]] = (numbers // np.gcd(*numbers)).T
 
     def _views(self, elements: np.ndarray, amounts: np.ndarray) -> _Views:
         """Return the known compounds as seen from each composition, those that can have an opposite."""
         subsets = [columns for columns in _subsets(elements.shape[1]) if len(columns) in self._systems]
         found = [self._systems[len(columns)].of(self._keys(elements[:, columns])) for columns in subsets]
         is_useful = _can_have_opposites(elements.shape, subsets, [rows for rows, _ in found])
-        parts = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, elements.shape[1]), np.int64))]
+        parts = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((elements.shape[1], 0), np.int64))]
         for columns, (rows, places) in zip(subsets, found, strict=True):
             kept = np.flatnonzero(is_useful[rows, _mask(columns)])
             parts.append((rows[kept], *self._systems[len(columns)].spread(places[kept], columns, elements.shape[1])))
-        row, known, own = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return _seen(row, known, own, amounts[row])
+        row, known, own = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
+        return _seen(row, known, own, np.ascontiguousarray(amounts.T)[:, row])
 
     def _sorted(self, n_elements: int, known: Compositions) -> _Systems:
         rows = np.array([i for i, (elements, _) in enumerate(known) if len(elements) == n_elements])
@@ -195,25 +203,40 @@ def _can_have_opposites(shape: tuple[int, ...], subsets: Sequence[Sequence[int]]
 
 
 def _seen(rows: np.ndarray, known: np.ndarray, amounts: np.ndarray, origin: np.ndarray) -> _Views:
-    """Return known compounds as seen from compositions, amounts and origin (n, n_elements); none sees itself."""
-    n_atoms = amounts.sum(axis=1)
-    way = amounts * origin.sum(axis=1, keepdims=True) - origin * n_atoms[:, None]
-    steps = np.gcd.reduce(way, axis=1)
-    return _Views(rows, known, way // np.maximum(steps, 1)[:, None], steps, n_atoms).taken(np.flatnonzero(steps))
+    """Return known compounds as seen from compositions, amounts and origin (n_elements, n); none sees itself."""
+    n_atoms = amounts.sum(axis=0)
+    way = amounts * origin.sum(axis=0) - origin * n_atoms
+    return _Views(rows, known, way, n_atoms).taken(np.flatnonzero(way.any(axis=0)))
 
 
 def _nearest_opposites(seen: _Views) -> np.ndarray:
     """Return on each line through a composition the two nearest to it, one on either side, as ascending indices, int64 (n, 2)."""
-    leading = np.take_along_axis(seen.way, (seen.way != 0).argmax(axis=1, keepdims=True), axis=1)[:, 0]
+    leading = _leading(seen.way)
+    line = _lines(seen.row, seen.way, leading)
     is_ahead = leading > 0
-    way_codes = seen.way @ np.random.default_rng(_CODES_SEED).integers(-(2**63), 2**63, seen.way.shape[1])
-    codes = np.where(is_ahead, way_codes, -way_codes)
-    order = np.lexsort((codes, seen.row))
-    is_new = (np.diff(seen.row[order], prepend=-1) != 0) | (np.diff(codes[order], prepend=0) != 0)
-    line = np.empty(len(order), np.int64)
-    line[order] = np.cumsum(is_new) - 1
     n, n_ahead = np.bincount(line), np.bincount(line, is_ahead)
     kept = np.flatnonzero(((n_ahead > 0) & (n_ahead < n))[line])
-    order = kept[np.lexsort((seen.steps[kept] / seen.n_atoms[kept], is_ahead[kept], line[kept]))]
-    sides = np.unique(2 * line[order] + is_ahead[order], return_index=True)[1]
-    return np.sort(order[sides].reshape(-1, 2), axis=1)
+    side = 2 * line[kept] + is_ahead[kept]
+    order = np.lexsort((np.abs(leading[kept]) / seen.n_atoms[kept], side))
+    nearest = order[np.unique(side[order], return_index=True)[1]]
+    return np.sort(kept[nearest].reshape(-1, 2), axis=1)
+
+
+def _leading(way: np.ndarray) -> np.ndarray:
+    """Return the first number of each that is not zero, int64 (n,)."""
+    leading: np.ndarray = way[-1]
+    for numbers in way[-2::-1]:
+        leading = np.where(numbers != 0, numbers, leading)
+    return leading
+
+
+def _lines(rows: np.ndarray, way: np.ndarray, leading: np.ndarray) -> np.ndarray:
+    """Return a number for each line through a composition, int64 (n,).
+
+    Multiples have equal quotients, to the last bit, and others do not as long as the numbers are below 2**26.
+    """
+    quotients = np.vstack([way / leading, rows]) + 0.0  # there are two zeros
+    bits = quotients.view(np.uint64) * _MIXER
+    bits ^= bits >> np.uint64(32)
+    factors = np.random.default_rng(_CODES_SEED).integers(2**64, size=(len(bits), 1), dtype=np.uint64) | np.uint64(1)
+    return np.asarray(np.unique((bits * factors).sum(axis=0), return_inverse=True)[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from itertools import combinations_with_replacement, product
 from math import gcd
 
@@ -136,7 +137,7 @@ def _unbalanced(slots: np.ndarray, type_charge: np.ndarray, first: AnionTypes, c
 
 def _with_anions(slots: np.ndarray, first: AnionTypes, charge: int, last: np.ndarray, max_coefficient: int) -> tuple[np.ndarray, ...]:
     """Return slots, charges and coefficients of the anions, where these ascend and nothing divides all coefficients."""
-    divisor = np.gcd(np.gcd.reduce(slots % max_coefficient + 1, axis=1), np.gcd(last, gcd(*(n for _, n in first))))
+    divisor = reduce(np.gcd, slots.T % max_coefficient + 1, np.gcd(last, gcd(*(n for _, n in first))))
     kept = np.flatnonzero((divisor == 1) & _ascend(first, charge, last))
     charges = np.tile(np.array([*(state for state, _ in first), charge]), (len(kept), 1))
     coefficients = np.tile(np.array([*(n for _, n in first), 0]), (len(kept), 1))

@@ -138,7 +138,8 @@ def _alternatives(placer: Placer, placements: Placements, compositions: Composit
     """Yield the candidate_ids of each composition, likeliest first, and their weights."""
     ordered = placements.likeliest_first()
     indices, first = np.unique(ordered.composition, return_index=True)
-    for i, ids, frequencies in zip(indices, np.split(ordered.candidate_id, first[1:]), np.split(ordered.frequency, first[1:]), strict=True):
+    parts = (np.split(column, first)[1:] for column in (ordered.candidate_id, ordered.frequency))
+    for i, ids, frequencies in zip(indices, *parts, strict=True):
         elements, amounts = compositions[i]
         yield ids.tolist(), placer.weights(elements, amounts, frequencies).tolist()
 

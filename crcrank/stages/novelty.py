@@ -11,7 +11,7 @@ from typing import Any
 from crcrank.chem.cautions import Cautions
 from crcrank.chem.formula import Composition
 from crcrank.chem.ions import IonTable, parse_ion
-from crcrank.ranking.limits import family
+from crcrank.ranking.limits import families
 from crcrank.ranking.mixtures import KnownSystems
 from crcrank.ranking.novelty import one_ion_away
 from crcrank.space.placement import Placements, Placer
@@ -48,7 +48,7 @@ class Surroundings:
         """Return the columns for candidates of class ``name``, given their ``elements``, ``amounts`` and ``ions``."""
         elements, amounts = columns["elements"], columns["amounts"]
         about = {
-            "family": [family(*pair) for pair in zip(elements, amounts, strict=True)],
+            "family": families(self.space.ions.elements, *self.space.composition_arrays(name, candidates)),
             "scarce": _among(elements, self.cautions.scarce),
             "toxic": _among(elements, self.cautions.toxic),
             "unusual_ions": _among(columns["ions"], self._unusual),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -44,12 +43,12 @@ def stream_rows(table: pa.Table, format: str, stream: TextIO) -> None:  # noqa: 
     if format == "csv":
         writer.writerow(table.column_names)
     for batch in table.to_batches(max_chunksize=_BATCH):
-        for row in batch.to_pylist():
-            if format == "csv":
-                writer.writerow(_csv_cells(row))
-            else:
-                stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+        if format == "csv":
+            writer.writerows(zip(*map(_csv_cells, batch.columns), strict=True))
+        else:
+            stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in batch.to_pylist())
 
 
-def _csv_cells(row: Mapping[str, Any]) -> list[Any]:
-    return [" ".join(map(str, cell)) if isinstance(cell, list) else cell for cell in row.values()]
+def _csv_cells(column: pa.Array) -> list[Any]:
+    cells: list[Any] = column.to_pylist()
+    return [cell if cell is None else " ".join(map(str, cell)) for cell in cells] if pa.types.is_list(column.type) else cells
