@@ -1,14 +1,16 @@
 """The multilinear forms: their scores, bounds and rankings against naive twins."""
 
+from dataclasses import asdict
+
 import naive
 import naive_tensor
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from small_spaces import FIXED_CASES, as_sets, class_ids, space_of, spaces
+from small_spaces import FIXED_CASES, as_sets, class_ids, filters, space_of, spaces
 
-from crcrank.errors import ArtifactError
+from crcrank.errors import ArtifactError, ConfigError
 from crcrank.kernels.forms import form_of
 from crcrank.kernels.multilinear import DiagonalProgram, MultilinearProgram
 from crcrank.kernels.tile import close_prefix, is_free_prefix, new_tile, open_tile
@@ -18,6 +20,7 @@ from crcrank.ranking.search import rank_class
 _CASES = pytest.mark.parametrize("chosen", FIXED_CASES.values(), ids=FIXED_CASES)
 _FORMS = pytest.mark.parametrize("form", ["multilinear", "diagonal"])
 _NO_KEYS = np.empty(0, np.int64)
+_ANY = ElementFilter()
 
 
 def _program(space, form, seed, scale=1.0):
@@ -33,6 +36,17 @@ def _program(space, form, seed, scale=1.0):
     arrays = [scale * rng.standard_normal(shape) for shape in shapes]
     arrays[2][rng.random(n_ratios) < 1 / 3] = 0
     return {"multilinear": MultilinearProgram, "diagonal": DiagonalProgram}[form](*arrays)
+
+
+def _sparse(program, seed, share):
+    """Return a program with whole numbers for numbers: a share of its vectors are zeros, and many of the scores equal."""
+    rng = np.random.default_rng(seed)
+    return program._replace(
+        **{
+            name: np.round(array) * (rng.random(len(array)) >= share).reshape(-1, *[1] * (array.ndim - 1))
+            for name, array in program._asdict().items()
+        }
+    )
 
 
 def _scored(space, program):
@@ -93,13 +107,15 @@ def _check_tiles(space, program):
     candidates, scores = _scored(space, program)
     margin = form_of(program).score_margin(program, blocks.size.shape[1])
     exact = {(b, *local): score for b, local, score in zip(candidates.blocks.tolist(), _local(blocks, candidates), scores, strict=True)}
+    room = margin * (1 + 1e-9)
+    assert (scores <= form_of(program).promise(program, blocks)[candidates.blocks] + room).all()
     for b, prefix, bound, found in _tiles(space, program):
-        assert found.max(initial=-np.inf) <= bound
         for k, j in np.argwhere(np.isfinite(found)):
             last = (int(k), int(j)) if blocks.size.shape[1] > 1 else (int(j),)
             expected = exact.get((b, *prefix, *last))
             if expected is not None:  # otherwise a run of the earlier slots that does not ascend, which the search leaves out
                 assert abs(float(found[k, j]) - expected) <= margin
+                assert expected <= bound + room
 
 
 def _local(blocks, candidates):
@@ -114,15 +130,20 @@ def test_bounds_and_margins_hold_at_any_scale(chosen, form, scale):
     _check_tiles(space, _program(space, form, seed=3, scale=scale))
 
 
-def _naive_ranking(space, program, k):
+def _naive_ranking(space, program, k, wanted=_ANY):
     candidates, scores = _scored(space, program)
-    formulas = [naive.formula(one) for one in as_sets(space, "first", candidates)]
-    return naive.ranking(zip(scores.tolist(), class_ids(space).tolist(), formulas, strict=True), set(), k)
+    sets = as_sets(space, "first", candidates)
+    rows = zip(scores.tolist(), class_ids(space).tolist(), map(naive.formula, sets), strict=True)
+    passing = [row for row, one in zip(rows, sets, strict=True) if naive.passes(one, **asdict(wanted))]
+    return naive.ranking(passing, set(), k)
 
 
-def _rank(space, program, k, **options):
-    chosen = search_filter(space, ElementFilter())
-    found = rank_class(space, "first", program, k, excluded=_NO_KEYS, search_filter=chosen, **options).ranked
+def _found(space, program, k, wanted=_ANY, **options):
+    return rank_class(space, "first", program, k, excluded=_NO_KEYS, search_filter=search_filter(space, wanted), **options)
+
+
+def _rank(space, program, k, wanted=_ANY, **options):
+    found = _found(space, program, k, wanted, **options).ranked
     return list(zip(found.ids.tolist(), found.scores.tolist(), strict=True))
 
 
@@ -131,6 +152,28 @@ def _rank(space, program, k, **options):
 def test_the_ranking_is_the_twins(space, form, seed, prune, k):
     program = _program(space, form, seed)
     assert _rank(space, program, k, prune=prune) == _naive_ranking(space, program, k)
+
+
+@st.composite
+def _ties(draw):
+    """Draw a space, a program of few numbers, whole or of very different size, and a filter."""
+    space, seed = draw(spaces()), draw(st.integers(0, 99))
+    program = _program(space, draw(st.sampled_from(["multilinear", "diagonal"])), seed)
+    program = _sparse(program, seed, draw(st.sampled_from([0, 0.2, 0.5, 1])))
+    if draw(st.booleans()):  # most scores are then less than the margin
+        program = program._replace(cation=program.cation * 10.0 ** -np.random.default_rng(seed).integers(0, 7, (len(program.cation), 1)))
+    return space, program, draw(filters(space))
+
+
+@settings(deadline=None, max_examples=80)
+@given(_ties(), st.booleans(), st.sampled_from([1, 3, 15, 10_000]))
+def test_ties_and_zeros_are_ranked_as_the_twins(drawn, prune, k):
+    space, program, wanted = drawn
+    try:
+        search_filter(space, wanted)
+    except ConfigError:
+        assume(False)
+    assert _rank(space, program, k, wanted, prune=prune) == _naive_ranking(space, program, k, wanted)
 
 
 @_FORMS
@@ -144,11 +187,16 @@ def test_pruning_and_threads_change_nothing(chosen, form):
 
 
 @_FORMS
-def test_pruning_spares_candidates(form):
+@pytest.mark.parametrize("zero", ["cation", "ratio", "core"])
+def test_what_scores_zero_needs_no_search(form, zero):
+    """Where no ion is known, or no ratio, or no anion, all tie, and come in their own order."""
     space = space_of(FIXED_CASES["four_slots"])
-    program = _program(space, form, seed=7)
-    found = rank_class(space, "first", program, 1, excluded=_NO_KEYS, search_filter=search_filter(space, ElementFilter()))
-    assert found.n_scored < 0.6 * space.n_candidates
+    program = _program(space, form, seed=3)
+    name = "anion" if zero == "core" and form == "diagonal" else zero
+    found = _found(space, program._replace(**{name: np.zeros_like(getattr(program, name))}), 20)
+    assert found.ranked.ids.tolist() == class_ids(space)[:20].tolist()
+    assert not found.ranked.scores.any()
+    assert found.n_scored < 0.2 * space.n_candidates
 
 
 @_FORMS

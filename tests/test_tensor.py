@@ -14,14 +14,18 @@ from tensorly.decomposition import tucker as tensorly_tucker
 from crcrank.chem.elements import read_element_table
 from crcrank.config import load_config
 from crcrank.errors import ModelFitError
+from crcrank.kernels.forms import form_of
 from crcrank.models.contract import TrainingData
 from crcrank.models.cp import SquaredError
 from crcrank.models.registry import RECOMMENDERS
-from crcrank.models.tensor import ordered_ones, unordered_ones
+from crcrank.models.tensor import Ones, ordered_ones, unordered_ones
 from crcrank.models.tucker import core_tensor, decompose
 from crcrank.progress import SilentProgress
+from crcrank.ranking.filters import ElementFilter, search_filter
+from crcrank.ranking.search import rank_class
 
 SETTINGS = load_config()
+_NO_KEYS = np.empty(0, np.int64)
 _IONS = "Li1+ Na1+ K1+ Mg2+ Ca2+ Fe2+ Fe3+ Al3+ O2- S2- Cl1-"
 
 
@@ -97,6 +101,27 @@ def test_tucker_iterations_improve_the_fit():
     assert errors[0] > errors[1] > errors[2]
 
 
+def test_tucker_starts_from_cations_that_come_together_where_the_frequent_ones_do_not():
+    pairs = np.array([[0, 2], [0, 3], [0, 4], [1, 5], [1, 6], [1, 7]])  # 0 and 1 are in most, and never together
+    ones = Ones(np.concatenate([pairs, pairs[:, ::-1]]), np.zeros(12, np.int64), np.arange(12))
+    norms = [(core_tensor(ones, decompose(ones, (8, 1, 12), (2, 1, 12), n)) ** 2).sum() for n in (0, 5)]
+    assert norms[1] >= norms[0] > 0.9
+
+
+def test_tucker_scores_what_no_known_composition_has_exactly_zero():
+    space, known = _known(2, 6)
+    item, blocks = space.classes["first"], space.block_arrays("first")
+    model = _fit("tucker", space, known, n_cation_factors=[3] * 4, n_anion_factors=[1] * 4, n_ratio_factors=[3] * 4).model
+    candidates = space.decode("first", class_ids(space))
+    anions = item.block_anion_set[candidates.blocks]
+    unknown = ~np.isin(candidates.cations, known.cations).all(axis=1) | ~np.isin(anions, item.block_anion_set[known.blocks])
+    scores = model.scores("first", candidates)
+    assert 0 < unknown.sum() < len(unknown)
+    assert not scores[unknown].any()
+    assert scores.any()
+    assert (np.isnan(form_of(model.program("first")).constant(model.program("first"), blocks)[candidates.blocks]) >= (scores != 0)).all()
+
+
 @pytest.mark.parametrize("n_cations", [2, 3])
 def test_tucker_is_the_same_in_every_order_of_the_cations(n_cations):
     space, known = _known(n_cations, 40)
@@ -116,6 +141,22 @@ def _fit(kind, space, known, **settings):
     data = TrainingData(space, {"first": known}, {"first": known.take(np.empty(0, np.int64))}, read_element_table(SETTINGS.space.elements))
     section = getattr(SETTINGS.train, kind).model_copy(update=settings)
     return RECOMMENDERS[kind].fit(data, section, np.random.default_rng(0), 1, SilentProgress())
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [("tucker", {"n_cation_factors": [4] * 4, "n_anion_factors": [2] * 4, "n_ratio_factors": [20] * 4}), ("cp", {"n_factors": [25] * 4})],
+)
+def test_bounds_spare_nearly_all_of_a_class_of_four_cations(kind, settings):
+    space = space_of(case(f"{_IONS} Rb1+ Cs1+ Ag1+ Tl1+ Sr2+ Ba2+ La3+", 4, 5))
+    ids = np.sort(np.random.default_rng(0).permutation(class_ids(space))[:200])
+    program = _fit(kind, space, space.decode("first", ids), **settings).model.program("first")
+    found, exhaustive = (
+        rank_class(space, "first", program, 5, excluded=_NO_KEYS, search_filter=search_filter(space, ElementFilter()), prune=prune)
+        for prune in (True, False)
+    )
+    assert found.ranked.ids.tolist() == exhaustive.ranked.ids.tolist()
+    assert found.n_scored < 0.03 * exhaustive.n_scored == 0.03 * space.n_candidates
 
 
 @pytest.mark.parametrize("n_cations", [1, 2])

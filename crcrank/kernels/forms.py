@@ -32,7 +32,7 @@ import numpy as np
 
 from crcrank.kernels import multilinear, pairwise, perceptron, perceptron_tiles, tables
 from crcrank.kernels.jit import COUNTED, INLINED, inlined, lean, overload
-from crcrank.kernels.multilinear import DiagonalProgram, MultilinearProgram, MultilinearSearch
+from crcrank.kernels.multilinear import DiagonalProgram, DiagonalSearch, MultilinearProgram, MultilinearSearch
 from crcrank.kernels.pairwise import BlockArrays, PairwiseProgram
 from crcrank.kernels.perceptron import PerceptronProgram
 
@@ -68,6 +68,11 @@ def no_constant(program: Any, blocks: BlockArrays) -> np.ndarray:  # noqa: ARG00
     return np.full(len(blocks.anion_set), np.nan)
 
 
+def no_cation(program: Any) -> np.ndarray | bool:  # noqa: ARG001
+    """Return False: no cation decides alone."""
+    return False
+
+
 @dataclass(frozen=True)
 class ScoringForm:
     """What the search needs to know about a form of scoring programs.
@@ -89,7 +94,10 @@ class ScoringForm:
         Return a bound on the difference between the scores of float32 tiles and of ``fill_scores``: ``score_margin(program, n_slots)``.
         It is proportional to the unit roundoff, so that :data:`DOUBLE` times as much bounds that of float64 tiles.
     promise
-        Return a guess of the best score in each block, float64 (n_blocks,): ``promise(program, blocks)``. Only time depends on it.
+        Return a guess of the best score in each block, float64 (n_blocks,): ``promise(program, blocks)``. Only time depends on it,
+        unless ``promise_is_bound``.
+    promise_is_bound
+        Whether no score of a block exceeds its promise by more than the margin, so that ``bound_block`` is not asked.
     bound_block, bound_tile
         Kernels, see above.
     outline, skim_blocks
@@ -97,6 +105,8 @@ class ScoringForm:
     constant
         Return the score of each block whose candidates all have the same, to the last bit, NaN for the others, float64 (n_blocks,):
         ``constant(program, blocks)``.
+    zero_cations
+        Return which cations score 0 with whatever else, to the last bit, bool (C,): ``zero_cations(program)``.
     """
 
     at_anion: Callable[[Any, BlockArrays, int, type], Any]
@@ -107,11 +117,13 @@ class ScoringForm:
     fill_scores: Callable[..., None]
     score_margin: Callable[[Any, int], float]
     promise: Callable[[Any, BlockArrays], np.ndarray]
+    promise_is_bound: bool = False
     bound_block: Callable[..., float] = no_block_bound
     bound_tile: Callable[..., float] = no_bound
     outline: Callable[[Any, BlockArrays, int, np.ndarray], Any] = no_outline
     skim_blocks: Callable[..., None] = no_skimming
     constant: Callable[[Any, BlockArrays], np.ndarray] = no_constant
+    zero_cations: Callable[[Any], np.ndarray | bool] = no_cation
 
 
 FORMS: dict[type, ScoringForm] = {
@@ -137,21 +149,25 @@ FORMS: dict[type, ScoringForm] = {
         fill_tile=multilinear.fill_multilinear,
         fill_scores=multilinear.score_multilinear,
         score_margin=multilinear.multilinear_margin,
-        promise=multilinear.multilinear_promise,
+        promise=multilinear.multilinear_bounds,
+        promise_is_bound=True,
         bound_tile=multilinear.bound_multilinear,
-        constant=multilinear.without_ratio,
+        constant=multilinear.multilinear_constant,
+        zero_cations=multilinear.zero_cations,
     ),
     DiagonalProgram: ScoringForm(
         at_anion=multilinear.diagonal_at_anion,
-        searched=DiagonalProgram,
+        searched=DiagonalSearch,
         workspace=multilinear.diagonal_workspace,
         prepare=multilinear.prepare_diagonal,
         fill_tile=multilinear.fill_diagonal,
         fill_scores=multilinear.score_diagonal,
         score_margin=multilinear.diagonal_margin,
-        promise=multilinear.diagonal_promise,
+        promise=multilinear.diagonal_bounds,
+        promise_is_bound=True,
         bound_tile=multilinear.bound_diagonal,
-        constant=multilinear.without_ratio,
+        constant=multilinear.diagonal_constant,
+        zero_cations=multilinear.zero_cations,
     ),
     PerceptronProgram: ScoringForm(
         at_anion=perceptron_tiles.at_anion,

@@ -20,6 +20,8 @@ from crcrank.kernels.tile import close_pairs, n_tile_rows, row_slot
 _UNIT, _TINY = 2.0**-23, 2.0**-126
 # Above this, sums of products come too near to what single precision can hold.
 _LARGEST_SCORE = 1e30
+# More than double precision loses in a block's bound.
+_ROUNDING = 1e-12
 
 
 class MultilinearProgram(NamedTuple):
@@ -57,13 +59,44 @@ class DiagonalProgram(NamedTuple):
     ratio: np.ndarray
 
 
+class Slack(NamedTuple):
+    """What scores in single precision are off by at most; zeros in double, where nobody asks.
+
+    A tile is off by far less than the margin where little is multiplied. Its scores are lowered by the difference, so that a candidate
+    which does not reach the threshold is not found because of the margin.
+
+    Attributes
+    ----------
+    margin
+        Any score.
+    share, lost
+        A score that is a sum of products whose absolute values add up to ``total``: ``share * total + lost``.
+    """
+
+    margin: float
+    share: float
+    lost: float
+
+
 class MultilinearSearch(NamedTuple):
-    """A :class:`MultilinearProgram` for one anion: (C, P), (P ** n, R), (S, R), and norms of cations (C,)."""
+    """A :class:`MultilinearProgram` for one anion: (C, P), (P ** n, R), (S, R), and norms of cations, core and ratios (C,), (1,), (S,)."""
 
     cation: np.ndarray
     core: np.ndarray
     ratio: np.ndarray
     norm: np.ndarray
+    core_norm: np.ndarray
+    ratio_norm: np.ndarray
+    slack: Slack
+
+
+class DiagonalSearch(NamedTuple):
+    """A :class:`DiagonalProgram` in single or double precision."""
+
+    cation: np.ndarray
+    anion: np.ndarray
+    ratio: np.ndarray
+    slack: Slack
 
 
 class MultilinearWorkspace(NamedTuple):
@@ -82,6 +115,8 @@ class MultilinearWorkspace(NamedTuple):
     bound, lost
         Bound on the scores of each row of ``first``, but for the norms of the other cations before the tile, (L,); what they may
         lose to underflow, (1,).
+    error
+        What the scores are off by, but for underflow and the norms of the cations before the tile, (1,).
     """
 
     core: np.ndarray
@@ -91,6 +126,7 @@ class MultilinearWorkspace(NamedTuple):
     product: np.ndarray
     bound: np.ndarray
     lost: np.ndarray
+    error: np.ndarray
 
 
 class DiagonalWorkspace(NamedTuple):
@@ -114,11 +150,19 @@ class DiagonalWorkspace(NamedTuple):
     product: np.ndarray
 
 
-def at_anion(program: MultilinearProgram, blocks: BlockArrays, anion: int, dtype: type = np.float32) -> MultilinearSearch:  # noqa: ARG001
+def at_anion(program: MultilinearProgram, blocks: BlockArrays, anion: int, dtype: type = np.float32) -> MultilinearSearch:
     """Return the program of an anion."""
     arrays: list[np.ndarray] = [np.ascontiguousarray(array, dtype) for array in (program.cation, program.core[anion], program.ratio)]
     cation, core, ratio = arrays
-    return MultilinearSearch(cation, core, ratio, np.sqrt((cation.astype(np.float64) ** 2).sum(axis=1)))
+    return MultilinearSearch(
+        cation,
+        core,
+        ratio,
+        _norms(cation.astype(np.float64)),
+        _norms(program.core[anion].reshape(1, -1)),
+        _norms(program.ratio),
+        _slack(*_multilinear_sums(program, blocks.size.shape[1]), dtype),
+    )
 
 
 def multilinear_workspace(program: MultilinearSearch, n_slots: int, largest: int) -> MultilinearWorkspace:
@@ -131,6 +175,7 @@ def multilinear_workspace(program: MultilinearSearch, n_slots: int, largest: int
         np.empty(largest * n_factors, dtype),
         np.empty(largest * largest, dtype),
         np.empty(largest),
+        np.empty(1),
         np.empty(1),
     )
 
@@ -177,11 +222,13 @@ def prepare_multilinear(program, blocks, b, work, tile):  # noqa: ARG001
         np.dot(program.core, ratio, work.core)
     reach = 1.0 + 2 * _UNIT * (n_slots * (n_factors + 2) + 8)
     work.lost[0] = _TINY * (n_slots * (n_factors + 2) + 8)
+    work.error[0] = program.slack.share * program.core_norm[0] * program.ratio_norm[blocks.stoichiometry[b]]
     for slot in range(n_slots):
         norm = _largest_norm(program, blocks, b, slot)
         work.lost[0] *= 1 + np.sqrt(n_factors) * norm
         if slot >= row_slot(blocks):
             reach *= norm
+            work.error[0] *= norm
     if n_slots < 3:
         work.bound[0] = reach * _norm(work.core)
         return
@@ -198,7 +245,21 @@ def bound_multilinear(program, blocks, b, prefix, work, tile):  # noqa: ARG001
     bound = work.bound[prefix[0] if a > 0 else 0]
     for slot in range(1, a):
         bound *= program.norm[blocks.start[b, slot] + prefix[slot]]
-    return bound + work.lost[0]
+    return bound + work.lost[0] + _multilinear_error(program, blocks, b, prefix, work) - program.slack.margin
+
+
+@kernel
+def _multilinear_error(program, blocks, b, prefix, work):
+    """Return what the scores of a tile are off by at most."""
+    error = work.error[0]
+    for slot in range(row_slot(blocks)):
+        error *= program.norm[blocks.start[b, slot] + prefix[slot]]
+    return _with_lost(error, program.slack)
+
+
+@kernel
+def _with_lost(error, slack):
+    return min(error + slack.lost + 8 * _UNIT * slack.margin, slack.margin)
 
 
 @kernel
@@ -215,11 +276,11 @@ def _inner(program, blocks, b, prefix, work):
 
 
 @kernel
-def _open_scores(blocks, b, tile):
-    """Fill ``left`` and ``right`` with what makes only free cations count; the scores all lie in ``pair``."""
+def _open_scores(blocks, b, lowered, tile):
+    """Fill ``left`` and ``right`` with what makes only free cations count, and lowers all scores; these lie in ``pair``."""
     a, z = row_slot(blocks), blocks.size.shape[1] - 1
     for k in range(n_tile_rows(blocks, b)):
-        tile.left[k] = tile.free[a, k] if a >= 0 else 0
+        tile.left[k] = (tile.free[a, k] if a >= 0 else 0) - lowered
     for j in range(blocks.size[b, z]):
         tile.right[j] = tile.free[z, j]
 
@@ -235,7 +296,7 @@ def _copy(product, tile):
 @kernel
 def fill_multilinear(program, blocks, b, prefix, work, tile):
     """Fill a tile by two matrix products."""
-    _open_scores(blocks, b, tile)
+    _open_scores(blocks, b, program.slack.margin - _multilinear_error(program, blocks, b, prefix, work), tile)
     n_factors = program.cation.shape[1]
     columns = _cations(program, blocks, b, blocks.size.shape[1] - 1)
     n_rows, a = n_tile_rows(blocks, b), row_slot(blocks)
@@ -287,7 +348,7 @@ def score_multilinear(program, blocks, candidate_blocks, cations, out):
         n_left = core.size
         for slot in range(cations.shape[1]):
             n_left = _contract(program.cation[cations[c, slot]], tensor, n_left)
-        out[c] = tensor[0]
+        out[c] = 0.0 + tensor[0]  # never -0
 
 
 def _norms(array: np.ndarray) -> np.ndarray:
@@ -301,36 +362,79 @@ def multilinear_margin(program: MultilinearProgram, n_slots: int) -> float:
     and Stability of Numerical Algorithms, 2002, section 3.1), which the product of all norms bounds. What underflows is
     multiplied with what comes later.
     """
+    return _margin(*_multilinear_sums(program, n_slots))
+
+
+def _multilinear_sums(program: MultilinearProgram, n_slots: int) -> tuple[int, float, float]:
+    """Return the number of operations, bounds on the absolute values they sum up, and on what underflow is multiplied with."""
     n_factors, n_ratio_factors = program.cation.shape[1], program.ratio.shape[1]
     cation, ratio = float(_norms(program.cation).max()), float(_norms(program.ratio).max())
     total = float(np.sqrt((program.core**2).sum(axis=(1, 2)).max())) * ratio * cation**n_slots
     lost = (1 + np.sqrt(n_ratio_factors) * ratio) * (1 + np.sqrt(n_factors) * cation) ** n_slots
-    return _margin(n_ratio_factors + n_slots * (n_factors + 2) + 8, total, float(lost))
+    return n_ratio_factors + n_slots * (n_factors + 2) + 8, total, float(lost)
 
 
 def _margin(n_operations: int, total: float, lost: float) -> float:
     return n_operations * (_UNIT * total + _TINY * lost) if max(total, lost) < _LARGEST_SCORE else np.inf
 
 
-def multilinear_promise(program: MultilinearProgram, blocks: BlockArrays) -> np.ndarray:
-    """Return the norm of each block's core tensor, float64 (n_blocks,)."""
-    squares = np.empty((len(program.core), len(program.ratio)))
-    for anion, core in enumerate(program.core):
-        squares[anion] = np.einsum("sr,rt,st->s", program.ratio, core.T @ core, program.ratio, optimize=True)
-    return np.asarray(np.sqrt(np.maximum(squares, 0))[blocks.anion_set, blocks.stoichiometry])
+def _slack(n_operations: int, total: float, lost: float, dtype: type) -> Slack:
+    if dtype is np.float64:
+        return Slack(0.0, 0.0, 0.0)
+    return Slack(float(_margin(n_operations, total, lost)), n_operations * _UNIT, n_operations * _TINY * lost)
 
 
-def without_ratio(program: MultilinearProgram | DiagonalProgram, blocks: BlockArrays) -> np.ndarray:
-    """Return 0 for the blocks whose ratio has the vector zero, NaN for the others, float64 (n_blocks,)."""
-    return np.where(np.asarray(program.ratio.any(axis=1))[blocks.stoichiometry], np.nan, 0.0)
+def multilinear_bounds(program: MultilinearProgram, blocks: BlockArrays) -> np.ndarray:
+    """Return what no score of each block exceeds by more than the margin, float64 (n_blocks,): the norms of all that is multiplied."""
+    triangles = (np.asarray(np.linalg.qr(core, mode="r")) for core in program.core)  # a rotation keeps norms
+    cores = np.stack(
+        [_norms(program.ratio @ triangle.T) + _ROUNDING * _norms(triangle).sum() * _norms(program.ratio) for triangle in triangles]
+    )
+    reach = _reach(_norms(program.cation)[:, None], blocks, len(program.ratio))[:, 0]
+    bounds = (cores * reach)[blocks.anion_set, blocks.stoichiometry]
+    return np.asarray(bounds - multilinear_margin(program, blocks.size.shape[1]))
 
 
-def diagonal_at_anion(program: DiagonalProgram, blocks: BlockArrays, anion: int, dtype: type = np.float32) -> DiagonalProgram:  # noqa: ARG001
+def _reach(values: np.ndarray, blocks: BlockArrays, n_stoichiometries: int) -> np.ndarray:
+    """Return the product over the slots of each stoichiometry of the largest of their cations' values (C, F), (S, F)."""
+    largest = np.zeros_like(values)
+    for start, size in np.unique(np.column_stack([blocks.start.ravel(), blocks.size.ravel()]), axis=0):
+        largest[start] = values[start : start + size].max(axis=0)
+    rows, first = np.unique(blocks.stoichiometry, return_index=True)
+    reach = np.zeros((n_stoichiometries, values.shape[1]))
+    reach[rows] = 1
+    for start in blocks.start[first].T:
+        reach[rows] *= largest[start]
+    return reach
+
+
+def multilinear_constant(program: MultilinearProgram, blocks: BlockArrays) -> np.ndarray:
+    """Return 0 for the blocks whose ratio has the vector zero or whose anions have the core zero, NaN for the others."""
+    return _zero_or_nan(np.asarray(program.core.any(axis=(1, 2)))[:, None] & program.ratio.any(axis=1), blocks)
+
+
+def diagonal_constant(program: DiagonalProgram, blocks: BlockArrays) -> np.ndarray:
+    """Return 0 for the blocks whose anions and ratio share no factor, NaN for the others, float64 (n_blocks,)."""
+    return _zero_or_nan(np.stack([(anion * program.ratio).any(axis=1) for anion in program.anion]), blocks)
+
+
+def _zero_or_nan(counts: np.ndarray, blocks: BlockArrays) -> np.ndarray:
+    return np.where(np.asarray(counts)[blocks.anion_set, blocks.stoichiometry], np.nan, 0.0)
+
+
+def zero_cations(program: MultilinearProgram | DiagonalProgram) -> np.ndarray:
+    """Return which cations have the vector zero, bool (C,)."""
+    return np.asarray(~program.cation.any(axis=1))
+
+
+def diagonal_at_anion(program: DiagonalProgram, blocks: BlockArrays, anion: int, dtype: type = np.float32) -> DiagonalSearch:  # noqa: ARG001
     """Return the program in another precision."""
-    return DiagonalProgram(*(np.ascontiguousarray(array, dtype) for array in program))
+    arrays: list[np.ndarray] = [np.ascontiguousarray(array, dtype) for array in program]
+    cation, anion_vectors, ratio = arrays
+    return DiagonalSearch(cation, anion_vectors, ratio, _slack(*_diagonal_sums(program, blocks.size.shape[1]), dtype))
 
 
-def diagonal_workspace(program: DiagonalProgram, n_slots: int, largest: int) -> DiagonalWorkspace:
+def diagonal_workspace(program: DiagonalSearch, n_slots: int, largest: int) -> DiagonalWorkspace:
     """Return scratch for a program."""
     n_factors, dtype = program.cation.shape[1], program.cation.dtype
     return DiagonalWorkspace(
@@ -376,6 +480,12 @@ def _fill_prefix(program, blocks, b, prefix, work):
 def bound_diagonal(program, blocks, b, prefix, work, tile):  # noqa: ARG001
     """Return a bound on a tile's scores: each factor at its largest in the slots of the tile."""
     _fill_prefix(program, blocks, b, prefix, work)
+    return _prefix_bound(blocks, work) - program.slack.margin
+
+
+@kernel
+def _prefix_bound(blocks, work):
+    """Return a bound on the scores of the tile whose prefix was filled."""
     n_slots, bound = blocks.size.shape[1], 0.0
     for f in range(work.prefix.size):
         term = np.float64(abs(work.prefix[f]))
@@ -388,8 +498,9 @@ def bound_diagonal(program, blocks, b, prefix, work, tile):  # noqa: ARG001
 @kernel
 def fill_diagonal(program, blocks, b, prefix, work, tile):
     """Fill a tile by one matrix product."""
-    _open_scores(blocks, b, tile)
     _fill_prefix(program, blocks, b, prefix, work)
+    error = _with_lost(program.slack.share * _prefix_bound(blocks, work), program.slack)
+    _open_scores(blocks, b, program.slack.margin - error, tile)
     columns = _cations(program, blocks, b, blocks.size.shape[1] - 1)
     n_rows, a = n_tile_rows(blocks, b), row_slot(blocks)
     rows = matrix(work.rows, n_rows, work.prefix.size)
@@ -419,13 +530,19 @@ def score_diagonal(program, blocks, candidate_blocks, cations, out):
 
 def diagonal_margin(program: DiagonalProgram, n_slots: int) -> float:
     """Return a bound on the difference between a float32 and a float64 score, infinite where single precision may overflow."""
+    return _margin(*_diagonal_sums(program, n_slots))
+
+
+def _diagonal_sums(program: DiagonalProgram, n_slots: int) -> tuple[int, float, float]:
+    """Return the number of operations, bounds on the absolute values they sum up, and on what underflow is multiplied with."""
     cation, anion, ratio = (np.abs(array).max(axis=0) for array in program)
     total = float((anion * ratio * cation**n_slots).sum())
     lost = float(((1 + anion) * (1 + ratio) * (1 + cation) ** n_slots).sum())
-    return _margin(len(cation) + 2 * n_slots + 8, total, lost)
+    return len(cation) + 2 * n_slots + 8, total, lost
 
 
-def diagonal_promise(program: DiagonalProgram, blocks: BlockArrays) -> np.ndarray:
-    """Return the most that a block's scores can be, float64 (n_blocks,)."""
-    reach = np.abs(program.cation).max(axis=0) ** blocks.size.shape[1]
-    return np.asarray(((np.abs(program.anion) * reach) @ np.abs(program.ratio).T)[blocks.anion_set, blocks.stoichiometry])
+def diagonal_bounds(program: DiagonalProgram, blocks: BlockArrays) -> np.ndarray:
+    """Return what no score of each block exceeds by more than the margin, float64 (n_blocks,): each factor at its largest in each slot."""
+    reach = _reach(np.abs(program.cation), blocks, len(program.ratio))
+    bounds = (np.abs(program.anion) @ (reach * np.abs(program.ratio)).T)[blocks.anion_set, blocks.stoichiometry]
+    return np.asarray((1 + _ROUNDING) * bounds - diagonal_margin(program, blocks.size.shape[1]))

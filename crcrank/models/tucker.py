@@ -23,6 +23,8 @@ from crcrank.space.space import Candidates, Space
 
 # Eigenvalues that differ by less than this share of the largest count as equal.
 _SAME_EIGENVALUE = 1e-6
+# Share of the ones that rounding may leave of none.
+_NOTHING = 1e-12
 _CHUNK = 1024
 
 
@@ -63,10 +65,21 @@ def _decomposed(space: Space, name: str, known: Candidates, settings: TuckerSett
     ranks = tuple(numbers[ones.cations.shape[1] - 1] for numbers in by_cations)
     for rank, (mode, index) in zip(ranks, modes, strict=True):
         check_rank(name, f"tucker.n_{mode}_factors", rank, len(np.unique(index)), f"{mode}s")
-    sizes = (len(space.ions.cations), len(space.anion_sets), int(ones.ratio.max()) + 1)
-    factors = decompose(ones, sizes, ranks, settings.n_iterations)
-    ratio = np.vstack([factors.ratio, np.zeros((1, factors.ratio.shape[1]))])
-    return MultilinearProgram(factors.cation, core_tensor(ones, factors), ratio[ratio_rows])
+    cations, anions = np.unique(ones.cations), np.unique(ones.anion)
+    ones = ones._replace(cations=np.searchsorted(cations, ones.cations), anion=np.searchsorted(anions, ones.anion))
+    factors = decompose(ones, (len(cations), len(anions), int(ones.ratio.max()) + 1), ranks, settings.n_iterations)
+    return MultilinearProgram(
+        _spread(factors.cation, cations, len(space.ions.cations)),
+        _spread(core_tensor(ones, factors), anions, len(space.anion_sets)),
+        np.vstack([factors.ratio, np.zeros((1, factors.ratio.shape[1]))])[ratio_rows],
+    )
+
+
+def _spread(values: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:
+    """Return the values in these rows of ``size``, and zeros in all others."""
+    out = np.zeros((size, *values.shape[1:]))
+    out[rows] = values
+    return out
 
 
 def decompose(ones: Ones, sizes: tuple[int, int, int], ranks: tuple[int, ...], n_iterations: int) -> Factors:
@@ -80,7 +93,8 @@ def decompose(ones: Ones, sizes: tuple[int, int, int], ranks: tuple[int, ...], n
         Size and number of factors of each mode; the ratios may get fewer, so that the approximation, too, is the same in every
         order of the cations: orders mix ratios of one eigenvalue, which stay together.
     n_iterations
-        Iterations after the start from the singular vectors of the tensor itself.
+        Iterations after the start from the singular vectors of the tensor itself. Where few compositions are known, these may leave none of
+        them, and then nothing to iterate on: the cations start from those that often come together instead.
     """
     others = (
         np.column_stack([ones.cations[:, 1:], ones.anion, ones.ratio]),
@@ -90,9 +104,21 @@ def decompose(ones: Ones, sizes: tuple[int, int, int], ranks: tuple[int, ...], n
     indices = (ones.cations[:, 0], ones.anion, ones.ratio)
     grams = [_sparse_gram(*mode) for mode in zip(indices, sizes, others, strict=True)]
     factors = Factors(_leading(grams[0], ranks[0]), _leading(grams[1], ranks[1]), _leading_whole(grams[2], ranks[2]))
+    norm = _squared_norm(ones, factors)
+    if norm < _NOTHING * len(ones.ratio):
+        factors = factors._replace(cation=_leading(_together(ones, sizes[0]), ranks[0]))
+        norm = _squared_norm(ones, factors)
     for _ in range(n_iterations):
-        factors = _improved(ones, factors, ranks)
+        improved = _improved(ones, factors, ranks)
+        if (larger := _squared_norm(ones, improved)) < norm:  # the cations share their factors: no step is sure to be a good one
+            break
+        factors, norm = improved, larger
     return factors
+
+
+def _squared_norm(ones: Ones, factors: Factors) -> float:
+    """Return how much of the ones is left: what the squared error is less than their number."""
+    return float((core_tensor(ones, factors) ** 2).sum())
 
 
 def _improved(ones: Ones, factors: Factors, ranks: tuple[int, ...]) -> Factors:
@@ -124,6 +150,14 @@ def _sparse_gram(index: np.ndarray, size: int, others: np.ndarray) -> np.ndarray
     columns = np.unique(others, axis=0, return_inverse=True)[1].ravel()
     unfolded = sparse.csr_array((np.ones(len(index)), (index, columns)), shape=(size, int(columns.max()) + 1))
     return np.asarray((unfolded @ unfolded.T).toarray())
+
+
+def _together(ones: Ones, size: int) -> np.ndarray:
+    """Return in how many cells each two cations are, (size, size)."""
+    counts = np.zeros((size, size))
+    for other in ones.cations.T[1:]:
+        np.add.at(counts, (ones.cations[:, 0], other), 1)
+    return counts
 
 
 def _kronecker(rows: Sequence[np.ndarray]) -> np.ndarray:

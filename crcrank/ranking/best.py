@@ -60,6 +60,13 @@ class BestFormulas:
         """Score below which a candidate cannot enter; -inf until there are ``k`` formulas."""
         return float(self._scores[-1]) if len(self._scores) == self.k else -np.inf
 
+    def admits(self, candidates: Candidates, score: float) -> bool:
+        """Return whether any of some candidates can enter that all score the same, in the order of their candidate_id."""
+        if score != self.threshold:
+            return score > self.threshold
+        first, last = ((int(c.blocks[i]), *c.cations[i].tolist()) for c, i in ((candidates, 0), (self._candidates, -1)))
+        return first < last
+
     def offer(self, candidates: Candidates, scores: np.ndarray) -> None:
         """Take in candidates with their float64 scores (n,)."""
         kept = np.flatnonzero(scores >= self.threshold)

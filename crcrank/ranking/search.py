@@ -23,6 +23,7 @@ from crcrank.ranking.filters import SearchFilter
 from crcrank.ranking.limits import NO_LIMITS, Limits
 from crcrank.ranking.listed import rank_listed
 from crcrank.ranking.shuffled import rank_shuffled
+from crcrank.ranking.zeros import Zeros
 from crcrank.space.listed import ListedScores
 from crcrank.space.programs import RankingProgram
 from crcrank.space.shuffled import ShuffledScores
@@ -96,7 +97,6 @@ def rank_class(
         try:
             for n_done in search.run(pool):
                 progress.advance(n_done)
-            search.offer()
         except BaseException:
             search.stopped.set()
             pool.shutdown(cancel_futures=True)
@@ -170,8 +170,10 @@ class _Search:
         self._sizes = space.classes[name].block_size
         self._program, self._form = program, form_of(program)
         self._margin = checked_margin(name, program, self._blocks.size.shape[1])
-        self._filter = search_filter
-        self._allowed = np.flatnonzero(search_filter.allowed_blocks(space, name))
+        self._zeros = Zeros(space, name, program, search_filter) if prune else None
+        self._filter = self._zeros.others if self._zeros else search_filter
+        allowed = search_filter.allowed_blocks(space, name)
+        self._allowed = np.flatnonzero(allowed & ~self._zeros.blocks if self._zeros else allowed)
         self._work = self._all_work(self._allowed)
         self._bounds = np.full(len(self._sizes) if prune else 0, np.inf, np.float32)
         self._local = threading.local()
@@ -186,8 +188,14 @@ class _Search:
         """Search all blocks, promising ones first; yield numbers of candidates whenever they are done."""
         promise = self._form.promise(self._program, self._blocks)
         order = self._allowed[np.argsort(-promise[self._allowed], kind="stable")]
+        if self._form.promise_is_bound and len(self._bounds):
+            self._bounds[:] = np.nextafter(promise.astype(np.float32), np.float32(np.inf))
         sets, first = np.unique(self._blocks.anion_set[order], return_index=True)
         yield from results(self._searched(pool, order, sets[np.argsort(first)]))
+        self.offer()
+        if self._zeros:
+            self.n_scored += self._zeros.offer(self.best)
+            yield int(self._sizes[self._zeros.blocks].sum())
 
     def _searched(self, pool: ThreadPoolExecutor, order: np.ndarray, anion_sets: np.ndarray) -> Iterator[list[Future[int]]]:
         """Yield for each set of anions the search of its blocks, which come in ``order``; each returns a number of candidates."""
@@ -207,6 +215,8 @@ class _Search:
 
     def _promising(self, pool: ThreadPoolExecutor, program: Any, outline: Any, order: np.ndarray) -> np.ndarray:
         """Return the blocks that bounds do not exclude, those with the highest first."""
+        if self._form.promise_is_bound:
+            return np.asarray(order[self._bounds[order] > self._threshold()])
         if outline is not None:
             parts = np.split(order, range(_SKIMMED_AT_ONCE, len(order), _SKIMMED_AT_ONCE))
             deque(pool.map(partial(self._skim, program, outline), parts), maxlen=0)
