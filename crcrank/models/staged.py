@@ -92,4 +92,4 @@ def _ordered(space: Space, name: str, candidates: Candidates, scores: np.ndarray
     ids = space.encode(name, candidates)
     order = np.lexsort((ids, -scores))
     rows = order[limits.kept(space, name, candidates.take(order))][:k]
-    return Ranked(candidates.take(rows), ids[rows], scores[rows])
+    return Ranked(space, name, candidates.take(rows), scores[rows])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -16,22 +17,30 @@ class Ranked:
 
     Attributes
     ----------
+    space, name
+        The space, and the class.
     candidates
         The candidates.
-    ids, scores
-        int64 and float64 (n,).
+    scores
+        float64 (n,).
     """
 
+    space: Space
+    name: str
     candidates: Candidates
-    ids: np.ndarray
     scores: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.scores)
+
+    @cached_property
+    def ids(self) -> np.ndarray:
+        """The candidate_ids, int64 (n,), counted when they are asked for: the next class need not wait for them."""
+        return self.space.encode(self.name, self.candidates)
 
     def first(self, k: int) -> Ranked:
         """Return the first ``k``."""
-        return Ranked(self.candidates.take(np.arange(min(k, len(self)))), self.ids[:k], self.scores[:k])
+        return Ranked(self.space, self.name, self.candidates.take(np.arange(min(k, len(self)))), self.scores[:k])
 
 
 class BestFormulas:
@@ -87,7 +96,7 @@ class BestFormulas:
 
     def ranked(self) -> Ranked:
         """Return what is kept, best first."""
-        return Ranked(self._candidates, self._space.encode(self._name, self._candidates), self._scores)
+        return Ranked(self._space, self._name, self._candidates, self._scores)
 
 
 def _ranking_order(candidates: Candidates, scores: np.ndarray) -> np.ndarray:

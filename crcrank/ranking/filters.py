@@ -67,9 +67,10 @@ class SearchFilter:
 
     def allowed_blocks(self, space: Space, name: str) -> np.ndarray:
         """Return whether each block of class ``name`` can hold an allowed candidate, bool (n_blocks,)."""
-        blocks = space.block_arrays(name)
-        allowed = self.anion_allowed[blocks.anions].all(axis=1) & self.anion_wanted[blocks.anions].any(axis=1)
+        anions = space.classes[name].block_anions
+        allowed = self.anion_allowed[anions].all(axis=1) & self.anion_wanted[anions].any(axis=1)
         if self.max_coefficient:
+            blocks = space.block_arrays(name)
             largest = np.maximum(blocks.coefficient.max(axis=1), blocks.anion_coefficients.max(axis=1))
             allowed = allowed & (largest <= self.max_coefficient)
         return np.asarray(allowed)

@@ -132,10 +132,10 @@ def pieces(order: np.ndarray, sizes: np.ndarray, all_work: float, weight: float)
 
 def made_ahead(pool: ThreadPoolExecutor, make: Callable[[int], _Made], anion_sets: np.ndarray) -> Iterator[tuple[int, _Made]]:
     """Yield each set of anions with what is made for it while the one before is worked with."""
-    made = deque([pool.submit(make, int(anion_sets[0]))] if len(anion_sets) else [])
+    made = deque(pool.submit(make, int(first)) for first in anion_sets[:2])
     for i, anion_set in enumerate(anion_sets):
         current = made.popleft().result()
-        made.extend(pool.submit(make, int(following)) for following in anion_sets[i + 1 : i + 2])
+        made.extend(pool.submit(make, int(following)) for following in anion_sets[max(i + 1, 2) : i + 2])
         yield int(anion_set), current
 
 
