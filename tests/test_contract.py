@@ -12,7 +12,7 @@ from crcrank.chem.elements import read_element_table
 from crcrank.config import load_config, with_model
 from crcrank.errors import ArtifactError, ConfigError
 from crcrank.models.contract import TrainingData
-from crcrank.models.registry import RECOMMENDERS, load_model, model_columns
+from crcrank.models.registry import RECOMMENDERS, ion_vectors, load_model, model_columns
 from crcrank.models.staged import Stages
 from crcrank.models.terms import total
 from crcrank.progress import SilentProgress
@@ -146,6 +146,17 @@ def test_arrays_of_another_shape_are_refused(kind):
 def test_a_missing_array_is_refused(kind):
     with pytest.raises(ArtifactError, match=r"model: .*; train it again"):
         restored(kind, lambda columns: {key: values[1:] for key, values in columns.items()})
+
+
+def test_the_values_of_a_large_array_go_on_from_row_to_row(monkeypatch):
+    before = pa.table(model_columns(fitted("fm")))
+    monkeypatch.setattr("crcrank.models.registry._LARGEST_ROW", 7)
+    columns = model_columns(fitted("fm"))
+    assert max(map(len, columns["values"])) == 7
+    assert sorted(set(columns["name"])) == sorted(fitted("fm").arrays())
+    again = restored("fm").arrays()
+    assert {name: values.tolist() for name, values in again.items()} == {name: v.tolist() for name, v in fitted("fm").arrays().items()}
+    np.testing.assert_array_equal(ion_vectors(pa.table(columns)), ion_vectors(before))
 
 
 def test_a_model_of_another_version_is_refused():

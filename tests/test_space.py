@@ -1,3 +1,4 @@
+import tracemalloc
 from pathlib import Path
 
 import naive
@@ -10,6 +11,7 @@ from small_spaces import ALL_CASES, FIXED_CASES, as_sets, case, cases, class_ids
 from crcrank.artifacts.store import digest_of
 from crcrank.chem.ions import read_ion_table
 from crcrank.errors import ConfigError
+from crcrank.ranking.filters import ElementFilter, search_filter
 from crcrank.space.counting import largest_number_of_blocks
 from crcrank.space.space import CompositionClass, Space
 
@@ -25,6 +27,24 @@ _DEFAULT_CLASSES = [
 @pytest.fixture(scope="module")
 def default_space():
     return Space(read_ion_table(_ION_TABLE), [item for item, _ in _DEFAULT_CLASSES])
+
+
+def _peak_memory(make):
+    tracemalloc.start()
+    made = make()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return made, peak
+
+
+def test_a_block_takes_few_bytes():  # spaces of 10^12 candidates have millions of blocks
+    space, to_make = _peak_memory(lambda: Space(read_ion_table(_ION_TABLE), [CompositionClass("wide", 4, 12)]))
+    wanted = search_filter(space, ElementFilter(max_coefficient=5))
+    _, for_kernels = _peak_memory(lambda: space.block_arrays("wide"))
+    _, to_filter = _peak_memory(lambda: wanted.allowed_blocks(space, "wide"))
+    n = space.classes["wide"].n_blocks
+    assert n > 100_000
+    assert (to_make < 150 * n, for_kernels < 120 * n, to_filter < 10 * n) == (True, True, True)
 
 
 def _check_class(chosen):

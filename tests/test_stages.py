@@ -214,6 +214,30 @@ def test_the_rows_do_not_depend_on_threads(done, settings, tmp_path, monkeypatch
     assert pq.read_table(tmp_path / "1.parquet").equals(pq.read_table(tmp_path / "2.parquet"))
 
 
+def blank(path, start, columns):
+    """Overwrite these columns of all groups of rows from number ``start`` on."""
+    found = pq.read_metadata(path)
+    with path.open("rb+") as file:
+        for i in range(start, found.num_row_groups):
+            for column in map(found.row_group(i).column, columns):
+                file.seek(column.dictionary_page_offset or column.data_page_offset)
+                file.write(bytes(column.total_compressed_size))
+
+
+def test_a_ranking_reads_neither_the_rows_of_the_plan_nor_what_a_later_fit_needs(done, settings, tmp_path):
+    for name in ("plan", "model", "known"):
+        shutil.copy(done / f"{name}.parquet", tmp_path)
+    names = read_artifact(done / "model.parquet", "model").table["name"].to_pylist()
+    n_own = len([name for name in names if not name.startswith("state.")])
+    assert n_own < len(names)
+    blank(tmp_path / "plan.parquet", 0, range(7))
+    blank(tmp_path / "model.parquet", n_own, [2])  # the values; names are read
+    for kind in ("plan", "model"):
+        with pytest.raises(ArtifactError, match="damaged Parquet file"):
+            read_artifact(tmp_path / f"{kind}.parquet", kind)
+    assert rank(tmp_path, settings).table.equals(rank(done, settings).table)
+
+
 def test_exhaustive_search_gives_the_same_rows(done, settings):
     assert rank(done, with_rank(settings, exhaustive=True)).table.equals(rank(done, settings).table)
 

@@ -229,6 +229,9 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
 }
 
+LONG_ROWS = frozenset({"model"})
+"""Kinds whose rows are long: each is written as a group of its own, so that readers can leave rows out."""
+
 WRITTEN_BY = {
     "known": "ingest", "rejected": "ingest", "encoded": "encode", "outside": "encode", "model": "train", "plan": "enumerate",
     "candidates": "enumerate", "ranking": "rank", "ranks": "rank", "histogram": "rank", "diff": "diff", "validation": "validate",

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crcrank import __version__
-from crcrank.artifacts.schemas import METADATA_KEY, SCHEMA_VERSION, SCHEMAS, WRITTEN_BY
+from crcrank.artifacts.schemas import LONG_ROWS, METADATA_KEY, SCHEMA_VERSION, SCHEMAS, WRITTEN_BY
 from crcrank.errors import ArtifactError, OutputError, OutputHeldError
 
 _VERSIONED_PACKAGES = ("numpy", "numba", "polars", "pyarrow")
@@ -172,7 +172,7 @@ def artifact_writer(path: Path, kind: str, provenance: Provenance) -> Iterator[p
     header = _header(kind, provenance)
     with replacing(path) as temporary:
         n_rows = 0
-        with pq.ParquetWriter(temporary, SCHEMAS[kind], compression="zstd") as writer:
+        with pq.ParquetWriter(temporary, SCHEMAS[kind], compression="zstd", use_dictionary=kind not in LONG_ROWS) as writer:
             write_table = writer.write_table
 
             def counted(table: pa.Table, *args: Any, **kwargs: Any) -> None:
@@ -193,11 +193,16 @@ def write_artifact(path: Path, kind: str, rows: pa.Table | Mapping[str, Any], pr
     if not table.schema.equals(schema):
         table = table.cast(schema)  # to load what casts takes longer than to write a ranking
     with artifact_writer(path, kind, provenance) as writer:
-        writer.write_table(table)
+        writer.write_table(table, row_group_size=1 if kind in LONG_ROWS else None)
 
 
-def read_artifact(path: Path, kind: str, *, space_digest: str | None = None) -> Artifact:
+def read_artifact(path: Path, kind: str, *, space_digest: str | None = None, wanted: Callable[[Any], bool] | None = None) -> Artifact:
     """Read and check an artifact.
+
+    Parameters
+    ----------
+    wanted
+        Which rows to read, by their first column; of rows written as a group, all are read if one is wanted.
 
     Raises
     ------
@@ -206,7 +211,8 @@ def read_artifact(path: Path, kind: str, *, space_digest: str | None = None) -> 
     """
     metadata = read_metadata(path, kind)
     try:
-        table = pq.ParquetFile(path).read()  # read_table would load pandas where it is installed
+        file = pq.ParquetFile(path)  # read_table would load pandas where it is installed
+        table = pa.concat_tables([file.schema_arrow.empty_table(), *_groups(file, wanted)])
     except (pa.ArrowException, OSError) as error:
         raise ArtifactError(f"{path}: damaged Parquet file ({_first_line(error)}); write it again") from error
     schema = SCHEMAS[kind]
@@ -216,10 +222,18 @@ def read_artifact(path: Path, kind: str, *, space_digest: str | None = None) -> 
         found = table.schema.field(column.name).type
         if found != column.type:
             raise ArtifactError(f"{path}: column {column.name!r} should be {column.type}, found {found}")
-    if table.num_rows != metadata["n_rows"]:
-        raise ArtifactError(f"{path}: wanted {metadata['n_rows']} rows, found {table.num_rows}")
+    if file.metadata.num_rows != metadata["n_rows"]:
+        raise ArtifactError(f"{path}: wanted {metadata['n_rows']} rows, found {file.metadata.num_rows}")
     check_space(path, metadata, space_digest)
     return Artifact(path, table.select(schema.names), metadata)
+
+
+def _groups(file: pq.ParquetFile, wanted: Callable[[Any], bool] | None) -> Iterator[pa.Table]:
+    """Yield the groups of rows, one by one: to read all at once takes Arrow several times the memory."""
+    first = file.schema_arrow.names[:1]
+    for i in range(file.num_row_groups):
+        if wanted is None or any(map(wanted, file.read_row_group(i, columns=first).column(0).to_pylist())):
+            yield file.read_row_group(i)
 
 
 def check_space(path: Path, metadata: Mapping[str, Any], space_digest: str | None) -> None:

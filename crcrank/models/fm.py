@@ -299,6 +299,8 @@ def feature_of(parameter: str) -> str:
 
 def _widened(vectors: np.ndarray, width: int) -> np.ndarray:
     """Return the vectors with zeros up to ``width``."""
+    if vectors.shape[-1] == width:
+        return vectors
     return np.pad(vectors, [(0, 0)] * (vectors.ndim - 1) + [(0, width - vectors.shape[-1])])
 
 

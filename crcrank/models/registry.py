@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from crcrank.models.contract import Arrays, Earlier, Kind, Recommender
 from crcrank.space.space import Space
 
 _STATE = "state."  # begins the names of what a later fit continues from
+_LARGEST_ROW = 1 << 20  # numbers; Arrow needs several times the memory of the row that it reads
 _ION_VECTORS = re.compile(r"\b(factor|latent)\.ion(\.|$)")  # in the names of a machine's or a network's vectors, maybe of one class
 RECOMMENDERS = {
     "fm": Kind("training:fit_fm", "fm:FittedFM", transfers=True, continues=True),
@@ -32,13 +33,22 @@ RECOMMENDERS = {
 
 
 def model_columns(model: Recommender, state: Arrays | None = None) -> dict[str, list[Any]]:
-    """Return a model's arrays, and the state that its fit left, as the columns of a ``model`` artifact: name, shape, values in C order."""
+    """Return a model's arrays, and the state that its fit left, as the columns of a ``model`` artifact: name, shape, values in C order.
+
+    The values of a large array go on from row to row.
+    """
     arrays = model.arrays() | {f"{_STATE}{name}": values for name, values in (state or {}).items()}
-    return {
-        "name": list(arrays),
-        "shape": [list(values.shape) for values in arrays.values()],
-        "values": [values.ravel() for values in arrays.values()],
-    }
+    rows = [(name, list(values.shape), part) for name, values in arrays.items() for part in _parts(values)]
+    return dict(zip(("name", "shape", "values"), map(list, zip(*rows, strict=True)), strict=True))
+
+
+def _parts(values: np.ndarray) -> list[np.ndarray]:
+    return np.split(values.ravel(), range(_LARGEST_ROW, values.size, _LARGEST_ROW))
+
+
+def is_parameter(name: str) -> bool:
+    """Return whether an array of this name belongs to a model itself; the others, often half of all, only a later fit needs."""
+    return not name.startswith(_STATE)
 
 
 def load_model(table: pa.Table, metadata: Mapping[str, Any], space: Space) -> Recommender:
@@ -68,7 +78,7 @@ def load_earlier(table: pa.Table, metadata: Mapping[str, Any], space: Space, kin
     if (found := metadata["extra"].get("model")) != kind:
         raise ArtifactError(f"--warm-start: the model is of kind {found!r}, wanted {kind!r}; add --model {found}, or train from scratch")
     arrays = _arrays(table)
-    state = {name.removeprefix(_STATE): values for name, values in arrays.items() if name.startswith(_STATE)}
+    state = {name.removeprefix(_STATE): values for name, values in arrays.items() if not is_parameter(name)}
     if not state:
         raise ArtifactError("--warm-start: the model holds nothing to continue from; train from scratch")
     return Earlier(_restored(arrays, metadata, space), state, space)
@@ -86,12 +96,24 @@ def _restored(arrays: Arrays, metadata: Mapping[str, Any], space: Space) -> Reco
 
 
 def _arrays(table: pa.Table) -> Arrays:
-    columns = zip(table["name"].to_pylist(), table["shape"].to_pylist(), table["values"], strict=True)
-    arrays = {name: np.array(values.values, np.float64).reshape(shape) for name, shape, values in columns}
+    arrays = _stored(table, _shapes(table))
     for name, values in arrays.items():
         if not np.isfinite(values).all():
             raise ArtifactError(f"model: parameter {name!r} holds numbers that are not finite (NaN or infinite); train it again")
     return arrays
+
+
+def _shapes(table: pa.Table) -> dict[str, list[int]]:
+    return dict(zip(table["name"].to_pylist(), table["shape"].to_pylist(), strict=True))
+
+
+def _stored(table: pa.Table, shapes: Mapping[str, Sequence[int]]) -> Arrays:
+    """Return the arrays of these names and shapes."""
+    parts: dict[str, list[pa.Array]] = {name: [] for name in shapes}
+    for name, row in zip(table["name"].to_pylist(), table["values"], strict=True):
+        if name in parts:
+            parts[name].append(row.values)
+    return {name: np.concatenate(parts[name], dtype=np.float64).reshape(shape) for name, shape in shapes.items()}
 
 
 def ion_vectors(table: pa.Table) -> np.ndarray | None:
@@ -100,8 +122,7 @@ def ion_vectors(table: pa.Table) -> np.ndarray | None:
     Networks, and machines unless told otherwise, share a vector per ion among their classes; a tensor has one per cation and class. The
     vectors of several members or classes stand side by side. Models without such vectors have None.
     """
-    names = table["name"].to_pylist()
-    learned = [i for i, name in enumerate(names) if _ION_VECTORS.search(name) and not name.startswith(_STATE)]
-    rows = learned or [i for i, name in enumerate(names) if name.startswith("cation.") and len(table["shape"][i]) == 2]
-    vectors = [np.array(table["values"][i].values, np.float64).reshape(table["shape"][i].as_py()) for i in rows]
-    return np.hstack(vectors) if vectors else None
+    shapes = {name: shape for name, shape in _shapes(table).items() if is_parameter(name)}
+    learned = [name for name in shapes if _ION_VECTORS.search(name)]
+    chosen = learned or [name for name, shape in shapes.items() if name.startswith("cation.") and len(shape) == 2]
+    return np.hstack(list(_stored(table, {name: shapes[name] for name in chosen}).values())) if chosen else None

@@ -67,12 +67,12 @@ class SearchFilter:
 
     def allowed_blocks(self, space: Space, name: str) -> np.ndarray:
         """Return whether each block of class ``name`` can hold an allowed candidate, bool (n_blocks,)."""
-        anions = space.classes[name].block_anions
+        item = space.classes[name]
+        anions, stoichiometries = item.block_anions, item.stoichiometries
         allowed = self.anion_allowed[anions].all(axis=1) & self.anion_wanted[anions].any(axis=1)
         if self.max_coefficient:
-            blocks = space.block_arrays(name)
-            largest = np.maximum(blocks.coefficient.max(axis=1), blocks.anion_coefficients.max(axis=1))
-            allowed = allowed & (largest <= self.max_coefficient)
+            largest = np.maximum(stoichiometries.coefficients.max(axis=1), stoichiometries.anion_coefficients.max(axis=1))
+            allowed &= (largest <= self.max_coefficient)[item.block_stoichiometry]
         return np.asarray(allowed)
 
     def passes(self, space: Space, name: str, candidates: Candidates) -> np.ndarray:

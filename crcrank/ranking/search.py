@@ -115,7 +115,7 @@ def checked_margin(name: str, program: ScoringProgram, n_slots: int) -> float:
     """
     if not all(np.isfinite(array).all() for array in program):
         raise ArtifactError(f"the model's parameters for class {name!r} are not all finite: train it again")
-    if max(np.abs(array).max(initial=0.0) for array in program) > _LARGEST_PARAMETER:
+    if max(max(array.max(initial=0.0), -array.min(initial=0.0)) for array in program) > _LARGEST_PARAMETER:
         raise ArtifactError(f"the model's parameters for class {name!r} are beyond {_LARGEST_PARAMETER:g}: train it again")
     margin = form_of(program).score_margin(program, n_slots)
     if not np.isfinite(margin):

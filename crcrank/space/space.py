@@ -267,17 +267,15 @@ class Space:
     def block_arrays(self, name: str) -> BlockArrays:
         """Return the blocks of class ``name`` as the scoring kernels want them."""
         space = self.classes[name]
-        rows = space.block_stoichiometry
-        stoichiometries = space.stoichiometries
-        groups = stoichiometries.groups[rows]
+        rows, stoichiometries = space.block_stoichiometry, space.stoichiometries
         return BlockArrays(
             stoichiometry=rows,
             anion_set=space.block_anion_set,
             anions=space.block_anions,
             anion_coefficients=stoichiometries.anion_coefficients[rows],
             n_atoms=stoichiometries.n_atoms[rows],
-            start=self.ions.group_start[groups],
-            size=self.ions.tables.size[groups],
+            start=self.ions.group_start[stoichiometries.groups][rows],
+            size=self.ions.tables.size[stoichiometries.groups][rows],
             coefficient=stoichiometries.coefficients[rows],
             run=stoichiometries.runs[rows],
             cation_element=space.labels.cation,
@@ -395,8 +393,13 @@ def _merged(elements: np.ndarray, amounts: np.ndarray) -> tuple[np.ndarray, np.n
 
 def _pattern_codes(groups: np.ndarray, runs: np.ndarray, elements: np.ndarray) -> np.ndarray:
     """Return a number for each block that tells how many tuples of cations it holds, and which."""
-    codes = np.zeros(len(groups), np.int64)
-    for column in np.column_stack([groups, runs, np.sort(elements, axis=1)]).T:
+    return _codes(*groups.T, *runs.T, *np.sort(elements, axis=1).T)
+
+
+def _codes(*columns: np.ndarray) -> np.ndarray:
+    """Return a number for each row that is the same where all columns are, int64 (n,)."""
+    codes = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
         codes = codes * (int(column.max(initial=0)) + 1) + column
     return codes
 
@@ -475,7 +478,10 @@ def _class_space(ions: Ions, anion_sets: Sequence[tuple[int, ...]], item: Compos
     kept = sizes > 0
     if not kept.any():
         raise ConfigError(f"space.classes.{item.name}: no charge-neutral candidate exists with these ions and limits")
-    rows, anions, sets, sizes = rows[kept], anions[kept], sets[kept], sizes[kept]
+    rows = rows[kept]  # one after the other: each takes the room that the one before leaves
+    anions = anions[kept]
+    sets = sets[kept]
+    sizes = sizes[kept]
     return ClassSpace(item, stoichiometries, rows, anions, sets, sizes, first + np.cumsum(sizes) - sizes, labels)
 
 
@@ -511,7 +517,9 @@ def _labels(ions: Ions, *, mixed_valence: bool) -> Labels:
 
 def _block_sizes(labels: Labels, stoichiometries: Stoichiometries, rows: np.ndarray, anions: np.ndarray) -> np.ndarray:
     """Count each block; blocks alike in groups, runs and anion labels are counted once."""
-    groups, runs, elements = stoichiometries.groups[rows], stoichiometries.runs[rows], labels.anion[anions]
-    _, sample, inverse = np.unique(_pattern_codes(groups, runs, elements), return_index=True, return_inverse=True)
-    counts = count_tuples(labels.tables.ion_of.T >= 0, groups[sample], runs[sample], elements[sample])
+    groups, runs, elements = stoichiometries.groups, stoichiometries.runs, np.sort(labels.anion[anions], axis=1)
+    slots = _codes(*groups.T, *runs.T)
+    _, sample, inverse = np.unique(_codes(slots[rows], *elements.T), return_index=True, return_inverse=True)
+    of_sample = rows[sample]
+    counts = count_tuples(labels.tables.ion_of.T >= 0, groups[of_sample], runs[of_sample], elements[sample])
     return np.asarray(counts[inverse])

@@ -20,7 +20,7 @@ from crcrank.config import Settings
 from crcrank.errors import ConfigError
 from crcrank.models.contract import Recommender
 from crcrank.models.likelihood import probability
-from crcrank.models.registry import load_model
+from crcrank.models.registry import is_parameter, load_model
 from crcrank.models.staged import Stages
 from crcrank.models.terms import Term, stoichiometry_text
 from crcrank.progress import ProgressSink, SilentProgress
@@ -146,7 +146,7 @@ def run_explain(
         If an artifact is missing, damaged, or made for another space.
     """
     space, ions = load_space(settings)
-    artifact = read_artifact(model, "model", space_digest=space.digest)
+    artifact = read_artifact(model, "model", space_digest=space.digest, wanted=is_parameter)
     compositions = read_compositions(read_artifact(known, "known").table) if known else []
     table = read_artifact(ranking, "ranking", space_digest=space.digest).table if ranking else None
     ranks = dict(zip(table["formula"].to_pylist(), table["rank"].to_pylist(), strict=True)) if table else {}

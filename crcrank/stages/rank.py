@@ -25,7 +25,7 @@ from crcrank.config import RankSettings, Settings
 from crcrank.errors import ConfigError
 from crcrank.models.contract import Recommender
 from crcrank.models.likelihood import probability
-from crcrank.models.registry import load_model
+from crcrank.models.registry import is_parameter, load_model
 from crcrank.models.staged import Stages
 from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.ranking.best import Ranked
@@ -182,6 +182,7 @@ def run_rank(
         check_space(plan, read_metadata(plan, "plan"), space.digest)
         compositions = read_compositions(read_artifact(known, "known").table) if known else []
         learned, reranker = _read_model(model, space), _read_model(rerank, space) if rerank else None
+        pa.default_memory_pool().release_unused()  # what Arrow read models with, which is more than they take
         stages = Stages.of(learned, reranker, settings.rank.rerank_depth)
         chosen = chosen_classes(classes, learned.classes, settings)
         asked = read_asked(ranks_of)
@@ -217,7 +218,7 @@ def run_rank(
 
 
 def _read_model(path: Path, space: Space) -> Recommender:
-    artifact = read_artifact(path, "model", space_digest=space.digest)
+    artifact = read_artifact(path, "model", space_digest=space.digest, wanted=is_parameter)
     return load_model(artifact.table, artifact.metadata, space)
 
 
