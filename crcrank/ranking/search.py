@@ -170,7 +170,7 @@ class _Search:
         self._sizes = space.classes[name].block_size
         self._program, self._form = program, form_of(program)
         self._margin = checked_margin(name, program, self._blocks.size.shape[1])
-        self._zeros = Zeros(space, name, program, search_filter) if prune else None
+        self._zeros = Zeros(space, name, self._blocks, program, search_filter) if prune else None
         self._filter = self._zeros.others if self._zeros else search_filter
         allowed = search_filter.allowed_blocks(space, name)
         self._allowed = np.flatnonzero(allowed & ~self._zeros.blocks if self._zeros else allowed)

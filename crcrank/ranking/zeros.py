@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from crcrank.kernels.forms import ScoringProgram, form_of
+from crcrank.kernels.pairwise import BlockArrays
 from crcrank.ranking.best import BestFormulas
 from crcrank.ranking.filters import SearchFilter
 from crcrank.ranking.listed import Walk
@@ -18,8 +19,8 @@ class Zeros:
 
     Parameters
     ----------
-    space, name, program
-        The class and its float64 scoring program.
+    space, name, blocks, program
+        The class, its blocks, and its float64 scoring program.
     search_filter
         Which candidates are ranked.
 
@@ -31,15 +32,17 @@ class Zeros:
         The filter that leaves them out.
     """
 
-    def __init__(self, space: Space, name: str, program: ScoringProgram, search_filter: SearchFilter) -> None:
-        arrays, form = space.block_arrays(name), form_of(program)
-        self._space, self._name, self._filter = space, name, search_filter
-        self._cations = np.broadcast_to(form.zero_cations(program), len(arrays.cation_element))
-        self.blocks = form.constant(program, arrays) == 0
+    def __init__(self, space: Space, name: str, blocks: BlockArrays, program: ScoringProgram, search_filter: SearchFilter) -> None:
+        form = form_of(program)
+        self._space, self._name, self._arrays, self._filter = space, name, blocks, search_filter
+        self._cations = np.broadcast_to(form.zero_cations(program), len(blocks.cation_element))
+        self.blocks = form.constant(program, blocks) == 0
         self.others = replace(search_filter, allowed=search_filter.allowed & ~self._cations)
 
     def offer(self, best: BestFormulas) -> int:
         """Offer those that can enter, after all others; return how many candidates were looked at."""
+        if not (self.blocks.any() or self._cations.any()):
+            return 0
         walk, n_seen = Walk(self._space, self._name, self._filter), 0
         for block in np.flatnonzero(self._held()).tolist():
             for candidates in walk.block(block):  # in the order of their candidate_id, by which ties are ranked
@@ -52,7 +55,6 @@ class Zeros:
 
     def _held(self) -> np.ndarray:
         """Return which blocks may hold one, bool (n_blocks,)."""
-        arrays = self._space.block_arrays(self._name)
-        n_before = np.append(0, np.cumsum(self._cations))
+        arrays, n_before = self._arrays, np.append(0, np.cumsum(self._cations))
         with_one = (n_before[arrays.start + arrays.size] > n_before[arrays.start]).any(axis=1)
         return np.asarray((self.blocks | with_one) & self._filter.allowed_blocks(self._space, self._name))
