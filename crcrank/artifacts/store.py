@@ -229,11 +229,11 @@ def read_artifact(path: Path, kind: str, *, space_digest: str | None = None, wan
 
 
 def _groups(file: pq.ParquetFile, wanted: Callable[[Any], bool] | None) -> Iterator[pa.Table]:
-    """Yield the groups of rows, one by one: to read all at once takes Arrow several times the memory."""
+    """Yield the groups of rows, one by one and by this thread: all at once, or by threads of its own, takes Arrow far more memory."""
     first = file.schema_arrow.names[:1]
     for i in range(file.num_row_groups):
         if wanted is None or any(map(wanted, file.read_row_group(i, columns=first).column(0).to_pylist())):
-            yield file.read_row_group(i)
+            yield file.read_row_group(i, use_threads=False)
 
 
 def check_space(path: Path, metadata: Mapping[str, Any], space_digest: str | None) -> None:

@@ -50,12 +50,16 @@ class BlockArrays(NamedTuple):
 
     Attributes
     ----------
-    stoichiometry, anion_set, n_atoms
+    stoichiometry, anion_set
         int64 (n_blocks,); a set of one anion has the number of the anion.
-    anions, anion_coefficients
+    anions
         int64 (n_blocks, n_anions).
-    start, size, coefficient
-        First cation, number of cations and coefficient of each slot, int64 (n_blocks, n_slots).
+    n_atoms, anion_coefficients
+        int32 (n_blocks,) and (n_blocks, n_anions): there are millions of blocks, and these numbers are small.
+    start, coefficient
+        First cation and coefficient of each slot, int32 (n_blocks, n_slots).
+    size
+        Number of cations of each slot, int64 (n_blocks, n_slots), since kernels count up to it.
     run
         Whether a slot equals the one before it, so that their cations ascend, bool (n_blocks, n_slots).
     cation_element, anion_element
@@ -211,7 +215,7 @@ def score_margin(program: PairwiseProgram, n_slots: int) -> float:
     """
 
     def norm(array: np.ndarray) -> float:
-        return float(np.sqrt((array**2).sum(axis=-1)).max(initial=0.0))
+        return float(np.sqrt(np.einsum("...f,...f->...", array, array)).max(initial=0.0))  # makes no array of the squares
 
     def largest(array: np.ndarray) -> float:
         return float(np.abs(array).max(initial=0.0))

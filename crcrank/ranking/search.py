@@ -173,9 +173,9 @@ class _Search:
         self._zeros = Zeros(space, name, self._blocks, program, search_filter) if prune else None
         self._filter = self._zeros.others if self._zeros else search_filter
         allowed = search_filter.allowed_blocks(space, name)
-        self._allowed = np.flatnonzero(allowed & ~self._zeros.blocks if self._zeros else allowed)
-        self._work = self._all_work(self._allowed)
         self._bounds = np.full(len(self._sizes) if prune else 0, np.inf, np.float32)
+        self._order = self._promising_first(np.flatnonzero(allowed & ~self._zeros.blocks if self._zeros else allowed))
+        self._work = self._all_work(self._order)
         self._local = threading.local()
         self._lock = threading.Lock()
         self._waiting: list[tuple[Candidates, np.ndarray]] = []
@@ -186,21 +186,24 @@ class _Search:
 
     def run(self, pool: ThreadPoolExecutor) -> Iterator[int]:
         """Search all blocks, promising ones first; yield numbers of candidates whenever they are done."""
-        promise = self._form.promise(self._program, self._blocks)
-        order = self._allowed[np.argsort(-promise[self._allowed], kind="stable")]
-        if self._form.promise_is_bound and len(self._bounds):
-            self._bounds[:] = np.nextafter(promise.astype(np.float32), np.float32(np.inf))
-        sets, first = np.unique(self._blocks.anion_set[order], return_index=True)
-        yield from results(self._searched(pool, order, sets[np.argsort(first)]))
+        sets, first = np.unique(self._blocks.anion_set[self._order], return_index=True)
+        yield from results(self._searched(pool, sets[np.argsort(first)]))
         self.offer()
         if self._zeros:
             self.n_scored += self._zeros.offer(self.best)
             yield int(self._sizes[self._zeros.blocks].sum())
 
-    def _searched(self, pool: ThreadPoolExecutor, order: np.ndarray, anion_sets: np.ndarray) -> Iterator[list[Future[int]]]:
-        """Yield for each set of anions the search of its blocks, which come in ``order``; each returns a number of candidates."""
+    def _promising_first(self, blocks: np.ndarray) -> np.ndarray:
+        """Return blocks in the order of what their scores promise, which fills the bounds if it is one."""
+        promise = self._form.promise(self._program, self._blocks)
+        if self._form.promise_is_bound and len(self._bounds):
+            self._bounds[:] = np.nextafter(promise.astype(np.float32), np.float32(np.inf))
+        return np.asarray(blocks[np.argsort(-promise[blocks], kind="stable")])
+
+    def _searched(self, pool: ThreadPoolExecutor, anion_sets: np.ndarray) -> Iterator[list[Future[int]]]:
+        """Yield for each set of anions the search of its blocks; each returns a number of candidates."""
         for anion_set, (program, outline) in made_ahead(pool, self._made, anion_sets):
-            own = order[self._blocks.anion_set[order] == anion_set]
+            own = self._order[self._blocks.anion_set[self._order] == anion_set]
             left = self._promising(pool, program, outline, own) if len(self._bounds) else own
             excluded: Future[int] = Future()
             excluded.set_result(int(self._sizes[own].sum() - self._sizes[left].sum()))

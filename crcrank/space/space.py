@@ -268,15 +268,19 @@ class Space:
         """Return the blocks of class ``name`` as the scoring kernels want them."""
         space = self.classes[name]
         rows, stoichiometries = space.block_stoichiometry, space.stoichiometries
+
+        def small(values: np.ndarray) -> np.ndarray:
+            return np.asarray(values.astype(np.int32)[rows])
+
         return BlockArrays(
             stoichiometry=rows,
             anion_set=space.block_anion_set,
             anions=space.block_anions,
-            anion_coefficients=stoichiometries.anion_coefficients[rows],
-            n_atoms=stoichiometries.n_atoms[rows],
-            start=self.ions.group_start[stoichiometries.groups][rows],
+            anion_coefficients=small(stoichiometries.anion_coefficients),
+            n_atoms=small(stoichiometries.n_atoms),
+            start=small(self.ions.group_start[stoichiometries.groups]),
             size=self.ions.tables.size[stoichiometries.groups][rows],
-            coefficient=stoichiometries.coefficients[rows],
+            coefficient=small(stoichiometries.coefficients),
             run=stoichiometries.runs[rows],
             cation_element=space.labels.cation,
             anion_element=space.labels.anion,
