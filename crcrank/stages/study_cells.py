@@ -196,7 +196,9 @@ class RealClass:
 def compositions_outside(space: Space, ions: IonTable, known: Sequence[Mapping[str, Any]]) -> Compositions:
     """Return the compositions of the rows of ``known`` artifacts that lie in no class of the space."""
     compositions = [(row["elements"], row["amounts"]) for row in known]
-    return [compositions[i] for i in Placer(space, ions).place(compositions)[1]]
+    placements = Placer(space, ions).places(compositions, space.classes)
+    inside = {i for item in placements.values() for i in item.composition.tolist()}
+    return [composition for i, composition in enumerate(compositions) if i not in inside]
 
 
 def real_classes(
