@@ -123,6 +123,7 @@ def make_page(n_per_class=60, *, holdout="cod"):
         "log10_p_value": -12.3,
         "hits_low": 1,
         "hits_high": 9,
+        "coverage": 0.6,
     }
     return Page(
         name="made up",

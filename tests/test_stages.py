@@ -380,9 +380,11 @@ def test_validation_agrees_with_its_naive_twin(config, done, settings):
     reachable = (holdout & set(tiny.formulas_of(config, "ternary"))) - known
     candidates = run_enumerate(done.parent / "all.parquet", settings=settings, write=True, overwrite=True).candidates
     n_unknown = sum(row["composition_class"] == "ternary" and row["formula"] not in known for row in rows(candidates, "candidates"))
+    known_ternaries = known & set(tiny.formulas_of(config, "ternary"))
     found = rows(done / "validation.parquet", "validation")
     assert [row["k"] for row in found] == [5, 10]
     for row in found:
+        assert row["coverage"] == len([formula for formula in known_ternaries if formula in holdout]) / len(known_ternaries)
         expected = hit_row(ranked, reachable, n_unknown, row["k"])
         assert {key: row[key] for key in expected} == pytest.approx(expected)
         assert (row["composition_class"], row["holdout"], row["n_holdout"]) == ("ternary", "holdout", len(holdout))
@@ -401,6 +403,23 @@ def test_several_holdouts_are_united(done, settings, tmp_path):
     united = summary.hits[2]
     single = run_validate(done / "ranking.parquet", [done / "holdout-1.parquet"], tmp_path / "s.parquet", settings=settings, cutoffs=[7])
     assert {**united, "holdout": ""} == {**single.hits[0], "holdout": ""}
+
+
+def test_how_much_of_the_known_a_holdout_has_is_said_where_it_bounds_the_hit_rate(config, done, settings, tmp_path):
+    listed = [row["formula"] for row in rows(done / "ranking.parquet", "ranking")]
+    known = sorted({row["formula"] for row in rows(done / "known.parquet", "known")} & set(tiny.formulas_of(config, "ternary")))
+    half = known[: len(known) // 2]
+
+    def notes(found):
+        run_ingest(
+            [tiny.write_list(tmp_path / "h.csv", [*half, *found])], tmp_path / "h.parquet", rules=settings.ingest.rules, overwrite=True
+        )
+        options = {"settings": settings, "cutoffs": [5], "overwrite": True}
+        return run_validate(done / "ranking.parquet", [tmp_path / "h.parquet"], tmp_path / "v.parquet", **options).notes
+
+    said = f"ternary: h has {len(half) / len(known):.0%} of the known compositions, so about that of recommendations that are all real"
+    assert said in notes(listed[:1])
+    assert not any("of the known compositions" in note for note in notes(listed[:5]))
 
 
 def test_reach_counts_every_composition_of_the_holdout(done, settings, tmp_path):

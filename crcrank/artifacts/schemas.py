@@ -143,6 +143,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("hits_low", pa.int64()),  # 95 % interval by resampling the holdout
             ("hits_high", pa.int64()),
             ("log10_p_value", pa.float64()),  # of as many hits by chance
+            ("coverage", pa.float64()),  # share of the known compositions of the class that the holdout has too
         ]
     ),
     # How far one must read in a class to find a share of a holdout.

@@ -140,6 +140,21 @@ def hit_row(counts: HitCounts) -> HitRow:
     )
 
 
+def coverage(known: AbstractSet[str], holdout: AbstractSet[str]) -> float | None:
+    """Return the share of the known compositions of a class that a holdout has too: how complete it is; None where none is known.
+
+    It is the hit rate to expect of recommendations that are real without exception, if the holdout has of them what it has of the
+    known: the Lincoln-Petersen estimate from two lists that were made independently. Compounds that are in one list are rather in the
+    other as well, so that it has less of those that training lacks (A. Chao, Biometrics 43, 783 (1987), doi:10.2307/2531532).
+
+    Examples
+    --------
+    >>> coverage({"NaCl", "KCl", "BaO3Ti"}, {"BaO3Ti", "O3PbTi"})
+    0.3333333333333333
+    """
+    return len(known & holdout) / len(known) if known else None
+
+
 def wilson_interval(n_hits: int, k: int) -> tuple[float, float]:
     """Return the 95 % Wilson score interval of the hit rate ``n_hits / k``.
 

@@ -81,7 +81,8 @@ def hit_table(page: Page) -> str:
     for row in page.hits:
         place = (row["composition_class"], row["holdout"])
         if place != before:
-            label = f"{text(place[0].capitalize())}, found in {text(place[1])}"
+            covered = f", which has {percent(row['coverage'])} of the known ones" if row["coverage"] else ""
+            label = f"{text(place[0].capitalize())}, found in {text(place[1])}{covered}"
             rows.append(f'<tr class="group"><th scope="rowgroup" colspan="{len(heads)}">{label}</th></tr>')
         rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _figures(row))}</tr>")
         before = place

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import product
+from itertools import groupby, product
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import pyarrow as pa
 
 from crcrank.artifacts.schemas import SCHEMAS
 from crcrank.artifacts.store import Artifact, Provenance, hold_output, read_artifact, sibling, write_artifact
@@ -17,11 +20,11 @@ from crcrank.evaluation.calibration import STATEMENT, calibration_error, calibra
 from crcrank.evaluation.chance import depth_of
 from crcrank.evaluation.curves import discovery_curve
 from crcrank.evaluation.familiarity import KnownCounts
-from crcrank.evaluation.metrics import hit_table
+from crcrank.evaluation.metrics import coverage, hit_table
 from crcrank.progress import ProgressSink, SilentProgress
 from crcrank.report.discovery import DiscoveryCurve, draw_discovery
 from crcrank.report.recall import RecallCurve, draw_recall
-from crcrank.space.placement import Placer, count_reasons
+from crcrank.space.placement import Placements, Placer, count_reasons
 from crcrank.space.space import Space
 from crcrank.stages.common import chosen_classes, filters_in_words, load_space, read_compositions, recorded_known, replacing_all
 from crcrank.stages.compounds import CompoundTable, Ranks, read_ranks
@@ -199,11 +202,13 @@ def run_validate(
         known_table = read_artifact(known, "known").table if known else None
         known_formulas = frozenset(known_table["formula"].to_pylist()) if known_table else frozenset()
         placed_known = placer.places(read_compositions(known_table) if known_table else [], chosen)
+        known_of = {name: _formulas(known_table, placed) for name, placed in placed_known.items()}
         n_unknown = {name: space.classes[name].n_candidates - len(placed_known[name]) for name in chosen}
         progress.advance()
         reached = [_holdout(name, item, placer, known_formulas) for name, item in zip(names_of_lists(lists), lists, strict=True)]
         progress.advance(len(lists))
-        measured = _Measured(chosen, _rows_by_class(ranked), n_unknown, cutoffs or settings.validation.k, read_ranks(ranked, ranks))
+        cutoffs_used = cutoffs or settings.validation.k
+        measured = _Measured(chosen, _rows_by_class(ranked), n_unknown, known_of, cutoffs_used, read_ranks(ranked, ranks))
         holdouts_and_all = [*reached, *([_united(reached, known_formulas)] if len(reached) > 1 else [])]
         rows, curves, notes = measured.all_rows(holdouts_and_all)
         if not rows and not curves:
@@ -211,7 +216,7 @@ def run_validate(
         depths, recalls, rank_notes = measured.to_the_end(holdouts_and_all)
         calibration, errors = measured.calibration(holdouts_and_all)
         compounds = measured.compounds(reached, {name: KnownCounts.of(placed) for name, placed in placed_known.items()})
-        notes = [*_ranking_notes(ranked, known), *notes, *rank_notes, *([STATEMENT] if errors else [])]
+        notes = [*_ranking_notes(ranked, known), *_coverage_notes(rows), *notes, *rank_notes, *([STATEMENT] if errors else [])]
         reach = {item.name: item.reach() for item in reached}
         shaped: dict[str, Any] = {"settings": settings, "space": space, "classes": classes, "cutoffs": cutoffs, "ranks": ranks}
         provenance = validate_provenance(ranking, holdouts, known, **shaped)
@@ -272,11 +277,12 @@ def detail_paths(out: Path) -> tuple[Path, Path, Path]:
 
 @dataclass(frozen=True)
 class _Measured:
-    """A ranking to be measured; its rows by class, best first, and exact ranks, if there are any."""
+    """A ranking to be measured; its rows by class, best first, the formulas known of each, and exact ranks, if there are any."""
 
     classes: Sequence[str]
     listed: dict[str, list[dict[str, Any]]]
     n_unknown: dict[str, int]
+    known: dict[str, frozenset[str]]
     cutoffs: Sequence[int]
     ranks: Ranks | None
 
@@ -355,7 +361,7 @@ class _Measured:
     def _rows(self, name: str, holdout: Holdout, formulas: list[str]) -> list[dict[str, Any]]:
         table = hit_table(formulas, holdout.reachable[name], n_unknown=self.n_unknown[name], cutoffs=self.cutoffs)
         described = {"composition_class": name, "holdout": holdout.name, "n_holdout": len(holdout.formulas)}
-        return [described | asdict(row) for row in table]
+        return [described | asdict(row) | {"coverage": coverage(self.known[name], holdout.formulas)} for row in table]
 
 
 def _left_out(ranking: Artifact) -> Path | None:
@@ -409,6 +415,20 @@ def _rows_by_class(ranking: Artifact) -> dict[str, list[dict[str, Any]]]:
     for row in ranking.table.sort_by([("composition_class", "ascending"), ("rank", "ascending")]).to_pylist():
         rows.setdefault(row["composition_class"], []).append(row)
     return rows
+
+
+def _formulas(known: pa.Table | None, placed: Placements) -> frozenset[str]:
+    """Return the formulas of the known compositions that have a place."""
+    return frozenset(known["formula"].take(np.unique(placed.composition)).to_pylist()) if known else frozenset()
+
+
+def _coverage_notes(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Say of each class and holdout what hit rate real compounds would have; not where the list does better, so is of another kind."""
+    for (name, holdout), own in groupby(rows, lambda row: (row["composition_class"], row["holdout"])):
+        table = list(own)
+        share = table[0]["coverage"]
+        if share and share >= max(row["hit_rate"] for row in table):
+            yield f"{name}: {holdout} has {share:.0%} of the known compositions, so about that of recommendations that are all real"
 
 
 def _ranking_notes(ranking: Artifact, known: Path | None) -> list[str]:
