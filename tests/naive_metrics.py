@@ -47,15 +47,6 @@ def wilson_interval(n_hits, k, quantile=1.959963984540054):
     return edge(0.0, middle), edge(1.0, middle)
 
 
-def group_counts(labels, validation):
-    """Count rows and validation rows of each label."""
-    counts = {}
-    for row, label in enumerate(labels):
-        n_rows, n_validation = counts.get(label, (0, 0))
-        counts[label] = (n_rows + 1, n_validation + (row in validation))
-    return counts
-
-
 def p_value(n_hits, k, n_reachable, n_unknown):
     """Sum the hypergeometric distribution, exactly."""
     ways = sum(comb(n_reachable, x) * comb(n_unknown - n_reachable, k - x) for x in range(n_hits, min(k, n_reachable) + 1))

@@ -96,19 +96,12 @@ def formula_ranks(
     standing = Standing(space, asked.candidates, scores)
     n_passed = np.bincount(standing.n_passed(others, other_scores), minlength=len(asked) + 1)
     ranks = 1 + len(listing) + counted.n_before - standing.n_before(n_passed)
-    candidates, is_listed = asked.candidates, np.zeros(len(asked), bool)
-    if len(listing):
-        keys = space.composition_keys(name, listing.candidates)
-        order = np.argsort(keys)
-        wanted = space.composition_keys(name, candidates)
-        places = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)]
-        is_listed = keys[places] == wanted
-        ranks = np.where(is_listed, places + 1, ranks)
-        candidates = _chosen(is_listed, listing.candidates.take(places), candidates)
+    places = _places(listing, asked.candidates)
+    candidates, is_listed = _as_listed(listing.candidates, places, asked.candidates), places >= 0
     return FormulaRanks(
         composition=asked.composition,
         candidates=candidates,
-        ranks=ranks,
+        ranks=np.where(is_listed, places + 1, ranks),
         is_listed=is_listed,
         search_scores=program_scores(space, name, program, candidates),
         histogram=counted.histogram,
@@ -125,6 +118,14 @@ def _best(program: RankingProgram, asked: Placements) -> tuple[Placements, np.nd
     return asked.taken(rows), scores[rows]
 
 
-def _chosen(is_first: np.ndarray, first: Candidates, second: Candidates) -> Candidates:
-    """Return row by row the first candidate or the second."""
-    return Candidates(np.where(is_first, first.blocks, second.blocks), np.where(is_first[:, None], first.cations, second.cations))
+def _places(listing: Ranked, candidates: Candidates) -> np.ndarray:
+    """Return where the list holds the formula of each candidate, -1 where it does not, int64 (n,)."""
+    keys, wanted = (listing.space.composition_keys(listing.name, item) for item in (listing.candidates, candidates))
+    place_by_key = dict(zip(keys.tolist(), range(len(keys)), strict=True))
+    return np.array([place_by_key.get(key, -1) for key in wanted.tolist()], np.int64)
+
+
+def _as_listed(listed: Candidates, places: np.ndarray, candidates: Candidates) -> Candidates:
+    """Return what the list has at these places, and the candidates themselves where a place is -1."""
+    rows = np.where(places >= 0, places, len(listed) + np.arange(len(places)))
+    return listed.joined(candidates).take(rows)

@@ -92,8 +92,7 @@ def search_filter(space: Space, wanted: ElementFilter) -> SearchFilter:
     ConfigError
         If an element is not in the ion table, or nothing can meet the conditions.
     """
-    ions = space.ions
-    index = {symbol: i for i, symbol in enumerate(ions.elements)}
+    ions, index = space.ions, space.ions.index
     for symbol in (*wanted.required, *wanted.allowed, *wanted.excluded, *wanted.anions):
         if symbol not in index:
             raise ConfigError(f"filter: {symbol!r} is not an element of the ion table")

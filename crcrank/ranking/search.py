@@ -91,7 +91,6 @@ def rank_class(
         shuffled = rank_shuffled(space, name, program, k, **options)
         return ClassRanking(shuffled[0], space.classes[name].n_candidates, shuffled[1])
     search = _Search(space, name, program, BestFormulas(space, name, k, excluded, limits), search_filter, prune)
-    progress = progress or SilentProgress()
     progress.start(f"rank {name}", space.classes[name].n_candidates, "candidates")
     with ThreadPoolExecutor(n_threads) as pool:
         try:

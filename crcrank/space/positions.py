@@ -82,7 +82,7 @@ class Positions:
         """Code of all else than the ion, and of the place that it takes."""
         return np.asarray(_without_each(self.ion_codes) + self.role_codes)
 
-    @property
+    @cached_property
     def other_elements(self) -> np.ndarray:
         """Code of all other elements at their amounts, and of the amount of the element left out."""
         return np.asarray(_without_each(self.codes.element_amount[self.elements, self.amounts]) + self.codes.amount[self.amounts])
@@ -123,7 +123,7 @@ class Outside:
     @classmethod
     def of(cls, space: Space, compositions: Compositions) -> Outside:
         """Return the compositions whose elements and amounts the candidates of the space may have."""
-        index, limit = {symbol: i for i, symbol in enumerate(space.ions.elements)}, _max_coefficient(space)
+        index, limit = space.ions.index, _max_coefficient(space)
         kept = [row for row in compositions if max(row[1]) <= limit and index.keys() >= set(row[0])]
         shape = (len(kept), max((len(symbols) for symbols, _ in kept), default=1))
         elements, amounts = np.full(shape, -1, np.int64), np.zeros(shape, np.int64)

@@ -51,6 +51,11 @@ class CompositionClass:
         return self.n_cations + self.n_anions
 
     @property
+    def limits(self) -> tuple[int, int, int]:
+        """Number of cations, largest coefficient, number of anions."""
+        return self.n_cations, self.max_coefficient, self.n_anions
+
+    @property
     def largest_amount(self) -> int:
         """Largest amount of an element."""
         return self.max_coefficient * (self.n_cations if self.mixed_valence else 1)
@@ -459,15 +464,15 @@ def _anion_sets(ions: Ions, n_anions: int) -> tuple[tuple[int, ...], ...]:
     return tuple(item for item in chosen if len(set(ions.anion_element[list(item)].tolist())) == len(item))
 
 
-def _class_space(ions: Ions, anion_sets: Sequence[tuple[int, ...]], item: CompositionClass, first: int) -> ClassSpace:
+def _check_limits(ions: Ions, item: CompositionClass) -> None:
+    """Raise ConfigError unless a class is one that can be listed and numbered."""
     if not (1 <= item.n_cations <= 4 and 1 <= item.n_anions <= MAX_ANIONS and item.max_coefficient >= 1):
         raise ConfigError(
             f"space.classes.{item.name}: wanted 1 to 4 cations, 1 to {MAX_ANIONS} anions and coefficients from 1, found {item}"
         )
     if ((len(ions.elements) + 1) * (item.largest_amount + 1)) ** item.n_ions >= 2**63:
         raise ConfigError(f"space.classes.{item.name}: max_coefficient {item.max_coefficient} is too large for {item.n_ions} ions")
-    limits = (item.n_cations, item.max_coefficient, item.n_anions)
-    n_blocks = largest_number_of_blocks(ions.group_charge, ions.anion_charge, *limits, neutral=item.neutral)
+    n_blocks = largest_number_of_blocks(ions.group_charge, ions.anion_charge, *item.limits, neutral=item.neutral)
     if n_blocks > _MAX_BLOCKS:
         found = f"up to {n_blocks:.1e}" if np.isfinite(n_blocks) else "countless"
         hint = "" if item.neutral else ", or let charges balance (neutral = true)"
@@ -475,7 +480,11 @@ def _class_space(ions: Ions, anion_sets: Sequence[tuple[int, ...]], item: Compos
             f"space.classes.{item.name}: {found} choices of charges, coefficients and anions, wanted {_MAX_BLOCKS:.0e} at most; "
             f"lower max_coefficient ({item.max_coefficient}){hint}"
         )
-    stoichiometries = enumerate_stoichiometries(ions.group_charge, ions.anion_charge, *limits, neutral=item.neutral)
+
+
+def _class_space(ions: Ions, anion_sets: Sequence[tuple[int, ...]], item: CompositionClass, first: int) -> ClassSpace:
+    _check_limits(ions, item)
+    stoichiometries = enumerate_stoichiometries(ions.group_charge, ions.anion_charge, *item.limits, neutral=item.neutral)
     labels = _labels(ions, mixed_valence=item.mixed_valence)
     rows, anions, sets = _fitting_anions(ions, anion_sets, stoichiometries)
     sizes = _block_sizes(labels, stoichiometries, rows, anions)
