@@ -126,6 +126,16 @@ def test_an_artifact_of_another_kind(fails):
     fails(4, message, "train", "run/known.parquet", "-o", "new.parquet")
 
 
+@pytest.mark.parametrize(("name", "maker"), [("model", "train"), ("known", "ingest")])
+def test_an_artifact_of_another_schema(world, fails, name, maker):
+    path = world / "run" / f"{name}.parquet"
+    header = json.loads(pq.read_metadata(path).metadata[METADATA_KEY])
+    wanted, header["schema_version"] = header["schema_version"], 1
+    pq.write_table(pq.ParquetFile(path).read().replace_schema_metadata({METADATA_KEY: json.dumps(header)}), path)
+    message = f"wanted an artifact of kind '{name}' in schema version {wanted}, found version 1; make it again: crcrank {maker}"
+    fails(4, f"run/{name}.parquet: {message}", "rank", *STAGES["rank"])
+
+
 def test_a_plan_from_another_space(world, fails):
     config = world / "tiny.toml"
     config.write_text(config.read_text().replace("max_coefficient = 4", "max_coefficient = 3"))

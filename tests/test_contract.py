@@ -1,5 +1,6 @@
 """What every recommender must pass: one suite for all of them."""
 
+import re
 from functools import cache
 
 import numpy as np
@@ -159,11 +160,24 @@ def test_the_values_of_a_large_array_go_on_from_row_to_row(monkeypatch):
     np.testing.assert_array_equal(ion_vectors(pa.table(columns)), ion_vectors(before))
 
 
-def test_a_model_of_another_version_is_refused():
-    table = pa.table(model_columns(fitted("stack")))
-    facts = {name: fact for name, fact in fitted("stack").facts().items() if name != "autoencoder"}
-    with pytest.raises(ArtifactError, match=r"model: nothing says its 'autoencoder', as in models of another version; train it again"):
-        load_model(table, {"extra": {"model": "stack", "restore": facts}}, world()[0])
+@pytest.mark.parametrize("name", fitted("fm").arrays())
+def test_any_missing_array_is_named(name):
+    def without(columns):
+        rows = [i for i, found in enumerate(columns["name"]) if found != name]
+        return {key: [values[i] for i in rows] for key, values in columns.items()}
+
+    with pytest.raises(ArtifactError, match=rf"model: parameter '{re.escape(name)}' should have shape .*, found None; train it again"):
+        restored("fm", without)
+
+
+@every_model
+def test_any_missing_fact_is_named(kind):
+    table, facts = pa.table(model_columns(fitted(kind))), fitted(kind).facts()
+    for name in facts:
+        others = {key: value for key, value in facts.items() if key != name}
+        found = re.escape(", ".join(others) or "nothing")
+        with pytest.raises(ArtifactError, match=f"model: nothing says its '{name}', found {found}; train it again"):
+            load_model(table, {"extra": {"model": kind, "restore": others}}, world()[0])
 
 
 @every_model

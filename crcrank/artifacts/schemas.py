@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
 METADATA_KEY = b"crcrank"
 
 _text = pa.string()
@@ -229,6 +228,9 @@ SCHEMAS: dict[str, pa.Schema] = {
         ]
     ),
 }
+
+SCHEMA_VERSIONS = dict.fromkeys(SCHEMAS, 2) | {"model": 3}
+"""The version of each kind: raised whenever one program writes what another, of the version before or after, cannot read."""
 
 LONG_ROWS = frozenset({"model"})
 """Kinds whose rows are long: each is written as a group of its own, so that readers can leave rows out."""

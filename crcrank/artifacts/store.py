@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crcrank import __version__
-from crcrank.artifacts.schemas import LONG_ROWS, METADATA_KEY, SCHEMA_VERSION, SCHEMAS, WRITTEN_BY
+from crcrank.artifacts.schemas import LONG_ROWS, METADATA_KEY, SCHEMA_VERSIONS, SCHEMAS, WRITTEN_BY
 from crcrank.errors import ArtifactError, OutputError, OutputHeldError
 
 _VERSIONED_PACKAGES = ("numpy", "numba", "polars", "pyarrow")
@@ -166,34 +166,38 @@ def _write_errors(path: Path) -> Iterator[None]:
         raise
 
 
+class ArtifactWriter:
+    """Writes the rows of an artifact of ``kind`` part by part, and counts them."""
+
+    def __init__(self, writer: pq.ParquetWriter, kind: str) -> None:
+        self._writer, self._schema, self._group_size = writer, SCHEMAS[kind], 1 if kind in LONG_ROWS else None
+        self.n_rows = 0
+
+    def write(self, rows: pa.Table | Mapping[str, Any]) -> None:
+        """Write a table, or a mapping of columns; columns that the schema does not name are left out."""
+        table = rows.select(self._schema.names) if isinstance(rows, pa.Table) else pa.table(dict(rows), schema=self._schema)
+        if not table.schema.equals(self._schema):
+            table = table.cast(self._schema)  # to load what casts takes longer than to write a ranking
+        self._writer.write_table(table, row_group_size=self._group_size)
+        self.n_rows += table.num_rows
+
+
 @contextmanager
-def artifact_writer(path: Path, kind: str, provenance: Provenance) -> Iterator[pq.ParquetWriter]:
-    """Yield a Parquet writer for an artifact of ``kind``; the file appears only when the block ends well."""
+def artifact_writer(path: Path, kind: str, provenance: Provenance) -> Iterator[ArtifactWriter]:
+    """Yield a writer of an artifact of ``kind``; the file appears only when the block ends well."""
     header = _header(kind, provenance)
-    with replacing(path) as temporary:
-        n_rows = 0
-        with pq.ParquetWriter(temporary, SCHEMAS[kind], compression="zstd", use_dictionary=kind not in LONG_ROWS) as writer:
-            write_table = writer.write_table
-
-            def counted(table: pa.Table, *args: Any, **kwargs: Any) -> None:
-                nonlocal n_rows
-                n_rows += table.num_rows
-                write_table(table, *args, **kwargs)
-
-            writer.write_table = counted
-            yield writer
-            header["n_rows"] = n_rows
-            writer.add_key_value_metadata({METADATA_KEY: json.dumps(header, sort_keys=True).encode()})
+    options: dict[str, Any] = {"compression": "zstd", "use_dictionary": kind not in LONG_ROWS}
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, SCHEMAS[kind], **options) as parquet:
+        writer = ArtifactWriter(parquet, kind)
+        yield writer
+        header["n_rows"] = writer.n_rows
+        parquet.add_key_value_metadata({METADATA_KEY: json.dumps(header, sort_keys=True).encode()})
 
 
 def write_artifact(path: Path, kind: str, rows: pa.Table | Mapping[str, Any], provenance: Provenance) -> None:
     """Write ``rows`` (a table or a mapping of columns) atomically as an artifact of ``kind``."""
-    schema = SCHEMAS[kind]
-    table = rows.select(schema.names) if isinstance(rows, pa.Table) else pa.table(dict(rows), schema=schema)
-    if not table.schema.equals(schema):
-        table = table.cast(schema)  # to load what casts takes longer than to write a ranking
     with artifact_writer(path, kind, provenance) as writer:
-        writer.write_table(table, row_group_size=1 if kind in LONG_ROWS else None)
+        writer.write(rows)
 
 
 def read_artifact(path: Path, kind: str, *, space_digest: str | None = None, wanted: Callable[[Any], bool] | None = None) -> Artifact:
@@ -260,8 +264,10 @@ def read_metadata(path: Path, kind: str) -> dict[str, Any]:
     metadata: dict[str, Any] = json.loads(raw[METADATA_KEY])
     if metadata["kind"] != kind:
         raise ArtifactError(f"{path}: {wanted}, found {metadata['kind']!r}; {hint}")
-    if metadata["schema_version"] != SCHEMA_VERSION:
-        raise ArtifactError(f"{path}: wanted schema version {SCHEMA_VERSION}, found {metadata['schema_version']}; make it again")
+    if (found := metadata["schema_version"]) != SCHEMA_VERSIONS[kind]:
+        raise ArtifactError(
+            f"{path}: {wanted} in schema version {SCHEMA_VERSIONS[kind]}, found version {found}; make it again: crcrank {WRITTEN_BY[kind]}"
+        )
     return metadata
 
 
@@ -270,7 +276,7 @@ def _header(kind: str, provenance: Provenance) -> dict[str, Any]:
     now = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
     return {
         "kind": kind,
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": SCHEMA_VERSIONS[kind],
         "crcrank_version": __version__,
         "config": dict(provenance.config),
         "config_digest": digest_of(dict(provenance.config)),

@@ -253,11 +253,43 @@ def _row_index(table: ElementTable, symbol: str) -> int:
     return table.symbols.index(symbol)
 
 
+def standardised(
+    table: ElementTable, symbols: Sequence[str], leave_out: Collection[str] = ()
+) -> tuple[np.ndarray, tuple[str, ...], list[str]]:
+    """Return the properties that vary over the given elements, each with zero mean and unit variance; nothing is log-transformed.
+
+    Parameters
+    ----------
+    table, symbols
+        As for :func:`imputed`.
+    leave_out
+        Properties that are not wanted.
+
+    Returns
+    -------
+    values
+        float64 (n_symbols, n_varying).
+    names
+        The properties, the columns of ``values``.
+    lines
+        One line of text for every value filled in.
+
+    Raises
+    ------
+    ConfigError
+        As for :func:`imputed`.
+    """
+    values, lines = imputed(table, symbols)
+    varies = np.ptp(values, axis=0) > 0
+    kept = [i for i, name in enumerate(table.property_names) if varies[i] and name not in leave_out]
+    values = values[:, kept]
+    return (values - values.mean(axis=0)) / values.std(axis=0), tuple(table.property_names[i] for i in kept), lines
+
+
 def property_components(table: ElementTable, symbols: Sequence[str], n_components: int) -> PropertyComponents:
     """Compress the properties of the given elements to their first principal components.
 
-    Each property is standardised over the given elements (zero mean, unit variance; nothing is log-transformed), a property that
-    does not vary is dropped, and the components are scaled to unit variance.
+    The properties are :func:`standardised`, and the components scaled to unit variance.
 
     Parameters
     ----------
@@ -278,12 +310,8 @@ def property_components(table: ElementTable, symbols: Sequence[str], n_component
     ConfigError
         ``n_components`` is negative or larger than the rank, or a property cannot be imputed.
     """
-    values, lines = imputed(table, symbols)
-    varies = np.ptp(values, axis=0) > 0
-    names = tuple(name for name, keep in zip(table.property_names, varies, strict=True) if keep)
-    values = values[:, varies]
-    standardised = (values - values.mean(axis=0)) / values.std(axis=0)
-    left, singular, right = np.linalg.svd(standardised, full_matrices=False)
+    values, names, lines = standardised(table, symbols)
+    left, singular, right = np.linalg.svd(values, full_matrices=False)
     rank = int((singular > 1e-10 * singular.max(initial=0.0)).sum())
     if not 0 <= n_components <= rank:
         raise ConfigError(f"prior components: expected 0 to {rank} (the rank of {len(names)} properties), found {n_components}")

@@ -10,7 +10,7 @@ import numpy as np
 
 from crcrank.config import RandomSettings
 from crcrank.errors import ArtifactError
-from crcrank.models.contract import Arrays, Fitted, TrainingData, parameter
+from crcrank.models.contract import Arrays, Fitted, TrainingData, fact, parameter
 from crcrank.models.terms import Term
 from crcrank.progress import ProgressSink
 from crcrank.space.shuffled import N_ROUNDS, ShuffledScores
@@ -68,7 +68,7 @@ class Chance:
     @classmethod
     def restore(cls, arrays: Arrays, facts: Mapping[str, Any], space: Space) -> Chance:
         """Return the model that :meth:`arrays` and :meth:`facts` came from."""
-        keys = {name: parameter(arrays, f"keys.{name}", (N_ROUNDS,)) for name in facts["classes"]}
+        keys = {name: parameter(arrays, f"keys.{name}", (N_ROUNDS,)) for name in fact(facts, "classes")}
         for name, values in keys.items():
             if not ((values >= 0) & (values < _N_KEYS) & (values % 1 == 0)).all():
                 raise ArtifactError(f"model: the keys of class {name!r} should be integers from 0 to {_N_KEYS - 1:,}; train it again")

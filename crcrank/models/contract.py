@@ -174,6 +174,19 @@ def _loaded(place: str) -> Any:
     return getattr(import_module(f"crcrank.models.{module}"), name)
 
 
+def fact(facts: Mapping[str, Any], name: str) -> Any:
+    """Return a fact of a stored model.
+
+    Raises
+    ------
+    ArtifactError
+        If it is missing.
+    """
+    if name not in facts:
+        raise ArtifactError(f"model: nothing says its {name!r}, found {', '.join(facts) or 'nothing'}; train it again")
+    return facts[name]
+
+
 def parameter(arrays: Arrays, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """Return a parameter of a stored model.
 

@@ -5,23 +5,12 @@ Seko, Hayashi, Tanaka, J. Chem. Phys. 148, 241719 (2018), doi:10.1063/1.5016210,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
 
-from crcrank.chem.elements import ElementTable, imputed
-
 _CHUNK = 1 << 14
-
-
-def varying_properties(table: ElementTable, symbols: Sequence[str], leave_out: Collection[str] = ()) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return the properties that vary over some elements, standardised, float64 (n_elements, p), and their names."""
-    values = imputed(table, symbols)[0]
-    varies = np.ptp(values, axis=0) > 0
-    kept = [i for i, name in enumerate(table.property_names) if varies[i] and name not in leave_out]
-    values = values[:, kept]
-    return (values - values.mean(axis=0)) / values.std(axis=0), tuple(table.property_names[i] for i in kept)
 
 
 def n_descriptors(n_properties: int) -> int:

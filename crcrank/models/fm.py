@@ -20,7 +20,7 @@ import numpy as np
 
 from crcrank.errors import ModelFitError
 from crcrank.kernels.pairwise import PairwiseProgram, fill_scores
-from crcrank.models.contract import Arrays, parameter
+from crcrank.models.contract import Arrays, fact, parameter
 from crcrank.models.terms import Anatomy, Term, anatomy, mean_terms
 from crcrank.space.space import Candidates, Space
 
@@ -370,15 +370,17 @@ class FittedFM:
             "features": sorted(machine.features),
             "per_class": sorted(machine.per_class),
             "n_factors": machine.n_factors,
+            "n_components": machine.components.shape[1],
             "n_models": len(self.members),
         }
 
     @classmethod
     def restore(cls, arrays: Arrays, facts: Mapping[str, Any], space: Space) -> FittedFM:
         """Return the model that :meth:`arrays` and :meth:`facts` came from."""
-        features, per_class = frozenset(facts["features"]), frozenset(facts["per_class"])
-        machine = FactorizationMachine(space, tuple(facts["classes"]), features, facts["n_factors"], arrays["components"], per_class)
-        return cls(machine, tuple(_member(arrays, machine, i) for i in range(facts["n_models"])))
+        features, per_class = frozenset(fact(facts, "features")), frozenset(fact(facts, "per_class"))
+        components = parameter(arrays, "components", (len(space.ions.labels), fact(facts, "n_components")))
+        machine = FactorizationMachine(space, tuple(fact(facts, "classes")), features, fact(facts, "n_factors"), components, per_class)
+        return cls(machine, tuple(_member(arrays, machine, i) for i in range(fact(facts, "n_models"))))
 
 
 def _member(arrays: Arrays, machine: FactorizationMachine, i: int) -> Parameters:

@@ -14,11 +14,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from crcrank.chem.elements import ElementTable
+from crcrank.chem.elements import ElementTable, standardised
 from crcrank.config import ForestSettings
 from crcrank.errors import ConfigError
-from crcrank.models.contract import Arrays, Fitted, TrainingData, parameter
-from crcrank.models.descriptors import descriptor_names, descriptors, n_descriptors, varying_properties
+from crcrank.models.contract import Arrays, Fitted, TrainingData, fact, parameter
+from crcrank.models.descriptors import descriptor_names, descriptors, n_descriptors
 from crcrank.models.terms import Term
 from crcrank.models.trees import Trees, grow_trees, log_rate, tree_terms
 from crcrank.progress import ProgressSink
@@ -99,10 +99,10 @@ class Forest:
     @classmethod
     def restore(cls, arrays: Arrays, facts: Mapping[str, Any], space: Space) -> Forest:
         """Return the model that :meth:`arrays` and :meth:`facts` came from."""
-        names = tuple(facts["property_names"])
+        names = tuple(fact(facts, "property_names"))
         properties = parameter(arrays, "properties", (len(space.ions.elements), len(names)))
         trees, offsets = {}, {}
-        for name, (n_nodes, n_trees) in facts["n_nodes_and_trees"].items():
+        for name, (n_nodes, n_trees) in fact(facts, "n_nodes_and_trees").items():
             trees[name] = Trees(parameter(arrays, f"nodes.{name}", (5, n_nodes)), parameter(arrays, f"roots.{name}", (n_trees,)))
             trees[name].check(n_descriptors(properties.shape[1]), f"the nodes of class {name!r}")
             offsets[name] = float(parameter(arrays, f"offset.{name}", ()))
@@ -142,7 +142,7 @@ def _properties(table: ElementTable, symbols: tuple[str, ...], leave_out: tuple[
     unknown = [name for name in leave_out if name not in table.property_names]
     if unknown:
         raise ConfigError(f"train.forest.leave_out: {unknown[0]!r} is no property; known are {', '.join(table.property_names)}")
-    return varying_properties(table, symbols, leave_out)
+    return standardised(table, symbols, leave_out)[:2]
 
 
 def _sample(space: Space, name: str, known: Candidates, n: int, rng: np.random.Generator) -> tuple[Candidates, float]:

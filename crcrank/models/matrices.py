@@ -27,7 +27,7 @@ import numpy as np
 
 from crcrank.config import NMFSettings, SVDSettings
 from crcrank.errors import ModelFitError
-from crcrank.models.contract import Arrays, TrainingData, parameter
+from crcrank.models.contract import Arrays, TrainingData, fact, parameter
 from crcrank.models.tensor import check_rank
 from crcrank.models.terms import Term, anatomy
 from crcrank.progress import ProgressSink
@@ -302,11 +302,11 @@ class FittedMatrices:
     def restore(cls, arrays: Arrays, facts: Mapping[str, Any], space: Space) -> FittedMatrices:
         """Return the model that :meth:`arrays` and :meth:`facts` came from."""
         factored = {}
-        for name, shapes in facts["shapes"].items():
+        for name, shapes in fact(facts, "shapes").items():
             parts = zip(FactoredMatrix._fields, shapes, strict=True)
             rows, columns, left, right = (parameter(arrays, f"{part}.{name}", tuple(shape)) for part, shape in parts)
             factored[name] = FactoredMatrix(rows.astype(np.int64), columns.astype(np.int64), left, right)
-        return cls(space, facts["matrix"], factored)
+        return cls(space, fact(facts, "matrix"), factored)
 
 
 def _row_of(label: np.ndarray, labels: np.ndarray) -> int | None:

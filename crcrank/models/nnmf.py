@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from crcrank.kernels.perceptron import PerceptronProgram, fill_scores
-from crcrank.models.contract import Arrays, parameter
+from crcrank.models.contract import Arrays, fact, parameter
 from crcrank.models.terms import Term
 from crcrank.space.space import Candidates, Space
 
@@ -155,6 +155,6 @@ class FittedNNMF:
     @classmethod
     def restore(cls, arrays: Arrays, facts: Mapping[str, Any], space: Space) -> FittedNNMF:
         """Return the model that :meth:`arrays` and :meth:`facts` came from."""
-        sizes = {key: facts[key] for key in ("n_concatenated", "n_multiplied", "n_layers", "n_hidden")}
-        network = LatentNetwork(space, tuple(facts["classes"]), **sizes)
+        sizes = {key: fact(facts, key) for key in ("n_concatenated", "n_multiplied", "n_layers", "n_hidden")}
+        network = LatentNetwork(space, tuple(fact(facts, "classes")), **sizes)
         return cls(network, {name: parameter(arrays, name, shape) for name, shape in network.shapes().items()})

@@ -11,7 +11,7 @@ import numpy as np
 
 from crcrank.config import PopularitySettings
 from crcrank.kernels.pairwise import PairwiseProgram, fill_scores
-from crcrank.models.contract import Arrays, Fitted, TrainingData, parameter
+from crcrank.models.contract import Arrays, Fitted, TrainingData, fact, parameter
 from crcrank.models.likelihood import ClassLikelihood, zeros_like
 from crcrank.models.terms import Term, anatomy
 from crcrank.progress import ProgressSink
@@ -90,11 +90,11 @@ class Popularity:
     def restore(cls, arrays: Arrays, facts: Mapping[str, Any], space: Space) -> Popularity:
         """Return the model that :meth:`arrays` and :meth:`facts` came from."""
         terms = {}
-        for name in facts["classes"]:
+        for name in fact(facts, "classes"):
             sizes = (len(space.ions.cations), len(space.ions.anions), len(space.classes[name].stoichiometries.keys))
             for part, size in zip(_PARTS, sizes, strict=True):
                 terms[f"{part}.{name}"] = parameter(arrays, f"{part}.{name}", (size,))
-        return cls(space, tuple(facts["classes"]), terms)
+        return cls(space, tuple(fact(facts, "classes")), terms)
 
 
 def fit_popularity(

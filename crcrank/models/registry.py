@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from crcrank.errors import ArtifactError, ConfigError
-from crcrank.models.contract import Arrays, Earlier, Kind, Recommender
+from crcrank.models.contract import Arrays, Earlier, Kind, Recommender, fact
 from crcrank.space.space import Space
 
 _STATE = "state."  # begins the names of what a later fit continues from
@@ -57,7 +57,7 @@ def load_model(table: pa.Table, metadata: Mapping[str, Any], space: Space) -> Re
     Raises
     ------
     ArtifactError
-        If the kind of model is unknown, a number is not finite, or its parameters do not fit the space or are of another version.
+        If the kind of model is unknown, a number is not finite, or its parameters or facts are missing or do not fit the space.
     """
     return _restored(_arrays(table), metadata, space)
 
@@ -89,10 +89,7 @@ def _restored(arrays: Arrays, metadata: Mapping[str, Any], space: Space) -> Reco
     kind = RECOMMENDERS.get(facts.get("model"))
     if kind is None:
         raise ArtifactError(f"model: unknown kind {facts.get('model')!r}; wanted one of {', '.join(RECOMMENDERS)}")
-    try:
-        return kind.restore(arrays, facts["restore"], space)
-    except KeyError as error:
-        raise ArtifactError(f"model: nothing says its {error.args[0]!r}, as in models of another version; train it again") from None
+    return kind.restore(arrays, fact(facts, "restore"), space)
 
 
 def _arrays(table: pa.Table) -> Arrays:

@@ -15,10 +15,10 @@ from typing import Any, NoReturn, cast
 
 import numpy as np
 
+from crcrank.chem.elements import standardised
 from crcrank.config import EaseSettings, StackSettings
 from crcrank.errors import ConfigError, ModelFitError
-from crcrank.models.contract import Arrays, Earlier, Fitted, Parts, Recommender, TrainingData, parameter
-from crcrank.models.descriptors import varying_properties
+from crcrank.models.contract import Arrays, Earlier, Fitted, Parts, Recommender, TrainingData, fact, parameter
 from crcrank.models.ease import element_rates, foretelling
 from crcrank.models.fm import FactorizationMachine, FittedFM, Parameters
 from crcrank.models.neighbours import Neighbourhood, rate
@@ -125,14 +125,14 @@ class Stack:
     @classmethod
     def restore(cls, arrays: Arrays, facts: Mapping[str, Any], space: Space) -> Stack:
         """Return the model that :meth:`arrays` and :meth:`facts` came from."""
-        machine = FittedFM.restore(_without_prefix("machine", arrays), facts["machine"], space)
-        autoencoder = Substitution.restore(_without_prefix("autoencoder", arrays), facts["autoencoder"], space)
-        shape, n_elements, names = tuple(facts["outside"]), len(space.ions.elements), tuple(facts["property_names"])
+        machine = FittedFM.restore(_without_prefix("machine", arrays), fact(facts, "machine"), space)
+        autoencoder = Substitution.restore(_without_prefix("autoencoder", arrays), fact(facts, "autoencoder"), space)
+        shape, n_elements, names = tuple(fact(facts, "outside")), len(space.ions.elements), tuple(fact(facts, "property_names"))
         outside = Outside(*(parameter(arrays, f"outside.{part}", shape).astype(np.int64) for part in ("elements", "amounts")))
         properties = parameter(arrays, "properties", (n_elements, len(names)))
         element_rates = parameter(arrays, "element_rates", (n_elements, n_elements))
         around = Neighbourhood(space, autoencoder.known, outside, properties, names, autoencoder.rates, element_rates)
-        trees = Trees(parameter(arrays, "nodes", (5, facts["n_nodes"])), parameter(arrays, "roots", (facts["n_trees"],)))
+        trees = Trees(parameter(arrays, "nodes", (5, fact(facts, "n_nodes"))), parameter(arrays, "roots", (fact(facts, "n_trees"),)))
         model = cls(space, machine, autoencoder, around, trees)
         name, known = next(iter(autoencoder.known.items()))
         trees.check(len(model.features(name, known.take(np.arange(1)))), "the nodes of the second stage")
@@ -224,7 +224,7 @@ def fit_stack(
 def _surroundings(data: TrainingData, known: Mapping[str, Candidates], settings: EaseSettings) -> tuple[Substitution, Neighbourhood]:
     """Return what known candidates foretell, and what is known around others."""
     autoencoder, outside = foretelling(data.space, known, settings), Outside.of(data.space, data.outside)
-    properties, names = varying_properties(data.elements, data.space.ions.elements)
+    properties, names, _ = standardised(data.elements, data.space.ions.elements)
     rates = element_rates(data.space, known, outside, settings)
     return autoencoder, Neighbourhood(data.space, known, outside, properties, names, autoencoder.rates, rates)
 

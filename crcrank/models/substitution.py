@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crcrank.config import SubstitutionSettings
-from crcrank.models.contract import Arrays, Fitted, TrainingData, parameter, restored_candidates
+from crcrank.models.contract import Arrays, Fitted, TrainingData, fact, parameter, restored_candidates
 from crcrank.models.terms import Term, formulas
 from crcrank.progress import ProgressSink
 from crcrank.space.listed import ListedScores
@@ -164,9 +164,9 @@ class Substitution:
         n_ions = len(space.ions.labels)
         return cls(
             space,
-            {name: restored_candidates(arrays, f"known.{name}", n, space, name) for name, n in facts["n_known"].items()},
+            {name: restored_candidates(arrays, f"known.{name}", n, space, name) for name, n in fact(facts, "n_known").items()},
             parameter(arrays, "rates", (n_ions, n_ions)),
-            {name: float(parameter(arrays, f"background.{name}", ())) for name in facts["n_known"]},
+            {name: float(parameter(arrays, f"background.{name}", ())) for name in fact(facts, "n_known")},
         )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from crcrank.errors import ModelFitError
 from crcrank.kernels.forms import form_of
 from crcrank.kernels.multilinear import DiagonalProgram, MultilinearProgram
-from crcrank.models.contract import Arrays, parameter
+from crcrank.models.contract import Arrays, fact, parameter
 from crcrank.models.terms import Term, anatomy, stoichiometry_text
 from crcrank.space.space import Candidates, ClassSpace, Space
 
@@ -154,9 +154,9 @@ class FittedTensor:
     @classmethod
     def restore(cls, arrays: Arrays, facts: Mapping[str, Any], space: Space) -> FittedTensor:
         """Return the model that :meth:`arrays` and :meth:`facts` came from."""
-        program_type = DiagonalProgram if facts["is_diagonal"] else MultilinearProgram
+        program_type = DiagonalProgram if fact(facts, "is_diagonal") else MultilinearProgram
         programs: dict[str, TensorProgram] = {}
-        for name, n_factors in facts["n_factors"].items():
+        for name, n_factors in fact(facts, "n_factors").items():
             parts = zip(program_type._fields, _shapes(space, name, program_type, n_factors), strict=True)
             programs[name] = program_type(*(parameter(arrays, f"{part}.{name}", shape) for part, shape in parts))
         return cls(space, programs)

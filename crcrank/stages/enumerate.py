@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from crcrank.artifacts.schemas import SCHEMAS
 from crcrank.artifacts.store import Provenance, artifact_writer, hold_output, sibling
 from crcrank.config import Settings
 from crcrank.errors import ConfigError
@@ -121,7 +119,7 @@ def _write_plan(path: Path, space: Space, provenance: Provenance) -> None:
     with artifact_writer(path, "plan", provenance) as writer:
         for name, item in space.classes.items():
             for rows in _chunks(0, item.n_blocks):
-                writer.write_table(pa.table(_plan_columns(space, name, rows), schema=SCHEMAS["plan"]))
+                writer.write(_plan_columns(space, name, rows))
 
 
 def _plan_columns(space: Space, name: str, blocks: np.ndarray) -> dict[str, Any]:
@@ -147,9 +145,7 @@ def _write_candidates(path: Path, space: Space, classes: Sequence[str], provenan
             progress.start(f"write {name}", item.n_candidates, "candidates")
             for ids in _chunks(item.first_id, item.first_id + item.n_candidates):
                 columns = candidate_columns(space, name, space.decode(name, ids))
-                columns |= {"candidate_id": ids, "composition_class": [name] * len(ids)}
-                schema = SCHEMAS["candidates"]
-                writer.write_table(pa.table({column: columns[column] for column in schema.names}, schema=schema))
+                writer.write(columns | {"candidate_id": ids, "composition_class": [name] * len(ids)})
                 progress.advance(len(ids))
 
 
