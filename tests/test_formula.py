@@ -100,9 +100,23 @@ ACCEPTED = [
     ("SO<sub>4</sub><sup>2-</sup>", "O4S"),
     ("$Fe^{3+}_{2}O_3$", "Fe2O3"),
     ("Fe^3+^~2~O~3~", "Fe2O3"),
+    # oxidation states, polymorphs
+    ("Ti(IV)O2", "O2Ti"),
+    ("Fe(II)Fe(III)2O4", "Fe3O4"),
+    ("Pb (II) (N O3)2", "N2O6Pb"),
+    ("\u03b1-Al2O3", "Al2O3"),
+    ("β\u2013Ga₂O₃", "Ga2O3"),
+    ("\u03b3'-(Fe4N)", "Fe4N"),
+    # spaces within one formula
+    ("UO2 SO4", "O6SU"),
+    ("NH4 VO3", "H4NO3V"),
+    ("Ca5(PO4)3 (OH)", "Ca5HO13P3"),
+    ("K (Al Si3 O8)", "AlKO8Si3"),
+    ("Li2SO4 H2O", "H2Li2O5S"),
 ]
 DISORDER = "fractional amounts (disorder)"
 VARIABLE = "variable amounts (x, y, n, δ)"
+SEVERAL = "several formulas, or parts without brackets"
 SIGN = "ambiguous + or - (a charge, a mixture or a range)"
 REJECTED = [
     *[(text, "empty") for text in ("", "   ", "?", ".", "-", "None", "null", "N/A")],
@@ -113,7 +127,10 @@ REJECTED = [
         (text, VARIABLE)
         for text in ("La2-xSrxCuO4", "YBa2Cu3O7-δ", "Fe1-xO", "FeOx", "Fe₁₋ₓO", "(C2H4)n", "Fe2O3·nH2O", "SO4.xH2O", "SrxO")
     ],
-    ("(Mg,Fe)2SiO4", "elements that share a site (disorder)"),
+    *[(text, "elements that share a site (disorder)") for text in ("(Mg,Fe)2SiO4", "Fe,Mg")],
+    *[(text, SEVERAL) for text in ("BaTiO3 SrTiO3", "BaTiO3, SrTiO3,CaTiO3", "NaCl  KCl", "Ca(OH)2 Mg(OH)2")],
+    *[(text, SEVERAL) for text in ("Al2O3 + MgO", "BaO3Ti\xa0Li2O", "BaTiO₃ SrTiO₃")],
+    *[(text, "ambiguous (I) or (V) (an oxidation state or an element)") for text in ("Cu(I)2O", "V(V)2O5", "K[I]")],
     *[(text, "zero amount") for text in ("Fe0O3", "Fe 0.0 O", "0(H2O)NaCl", "NaCl·0(H2O)")],
     *[(text, "an amount above 10,000") for text in ("Fe10001O", "(Fe101O)100", "C" + "9" * 900 + "H")],
     *[(text, "an element, not a compound") for text in ("Fe", "Fe3+", "O2", "HDT", "Cr2Cr")],

@@ -75,6 +75,15 @@ def test_every_usual_formula_column_is_found(write, name: str) -> None:
     assert read(write(f"other,{name.upper()}\nx,NaCl\n")) == [RawRecord(2, "NaCl")]
 
 
+@pytest.mark.parametrize("header", ["Chemical Formula,Material ID,Publ. Year", "Sum_formula:,Coll. Code,publication-year"])
+def test_spaces_and_punctuation_in_the_names_of_columns_do_not_matter(write, header: str) -> None:
+    assert read(write(f"{header}\nNaCl,7,1913\n")) == [RawRecord(2, "NaCl", "7", 1913)]
+
+
+def test_a_column_is_found_as_it_is_written_before_any_like_it(write) -> None:
+    assert read(write("*,Formula A,Formula_A\n1,KBr,NaCl\n"), formula_column="Formula_A", id_column="*") == [RawRecord(2, "NaCl", "1")]
+
+
 def test_a_column_alone_is_a_table(write) -> None:
     assert read(write("Formula\nNaCl\n")) == [RawRecord(2, "NaCl")]
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from crcrank.chem.charges import Assignment, ChargeBalancer
-from crcrank.chem.formula import ELECTRONEGATIVITY_ORDER
+from crcrank.chem.formula import ELECTRONEGATIVITY_ORDER, METALS
 from crcrank.chem.ions import Ion, IonTable
-from crcrank.chem.rules import METALS
 
 _HYDROGEN = {Ion("H", 1): 34_232, Ion("H", -1): 3_442}
 """Hydrogen's ions with their structures in the ICSD, as SMACT counts them (see configs/README.md)."""

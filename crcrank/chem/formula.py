@@ -12,6 +12,9 @@ How the ambiguous spots are read (what stays ambiguous is rejected, never guesse
   charge (``SO42-``). Digits after a bare sign are the charge (``Fe+3``); after a signed number they are the amount
   (``Fe3+2 O2-3``). The two orders in one text, or a sign with more formula behind it, are ambiguous: a mixture, an
   alloy and a chemical system are written alike (``Al2O3+SiO2``, ``Ti-6Al-4V``, ``Ba-Ti-O``).
+- *Oxidation states* in Roman numerals are dropped (``Ti(IV)O2``); ``Cu(I)2O`` might hold iodine, ``V(V)2O5`` vanadium.
+- *A Greek letter* and a hyphen before the formula name a polymorph and are dropped (``β-Ga2O3``).
+- *Spaces and commas* between metals and what they are bound to may stand between formulas (``NaCl KCl``).
 """
 
 from __future__ import annotations
@@ -38,6 +41,13 @@ _BY_ELECTRONEGATIVITY = (
 ELECTRONEGATIVITY_ORDER = tuple(_BY_ELECTRONEGATIVITY.split())
 """All elements by Pauling electronegativity (pymatgen 2026.10's ``Element.X``), then symbol; those without a value last."""
 
+_METALS = (
+    "Li Na K Rb Cs Fr Be Mg Ca Sr Ba Ra Sc Y La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr "
+    "Ti Zr Hf V Nb Ta Cr Mo W Mn Tc Re Fe Ru Os Co Rh Ir Ni Pd Pt Cu Ag Au Zn Cd Hg Al Ga In Tl Sn Pb Bi Po"
+)
+METALS = frozenset(_METALS.split())
+"""All elements up to Lr but the non-metals, the noble gases and the metalloids B, Si, Ge, As, Sb, Te, At."""
+
 _RANK = {symbol: rank for rank, symbol in enumerate(ELECTRONEGATIVITY_ORDER)}
 _SYMBOLS = {symbol: symbol for symbol in ELECTRONEGATIVITY_ORDER} | {"D": "H", "T": "H"}
 _LIGAND_ATOMS = frozenset({"H", "D", "C", "N", "O", "F", "S", "Cl", "Br", "I"})
@@ -59,6 +69,8 @@ ZERO = "zero amount"
 TOO_LARGE = f"an amount above {MAX_AMOUNT:,}"
 AMBIGUOUS_SIGN = "ambiguous + or - (a charge, a mixture or a range)"
 AMBIGUOUS_NUMBER = "ambiguous number before a part of the formula"
+AMBIGUOUS_NUMERAL = "ambiguous (I) or (V) (an oxidation state or an element)"
+SEVERAL = "several formulas, or parts without brackets"
 ELEMENT = "an element, not a compound"
 DISORDER = frozenset({FRACTIONAL, VARIABLE, SHARED_SITE})
 """The reasons that tell of disorder."""
@@ -210,7 +222,8 @@ def read_formula(text: str, *, round_within: float = 0.0) -> Reading:
     if len(text) > MAX_TEXT_LENGTH:
         raise FormulaError(TOO_LONG)
     _check_present(text)
-    text = _without_dashes_and_quotes(text)
+    text = _without_oxidation_states(_without_dashes_and_quotes(text))
+    _check_single(text)
     has_parts = is_rounded = False
     amount_by_element = _read_simple(text) or _read_bracketed(text)
     if amount_by_element is None:
@@ -248,6 +261,36 @@ def _without_dashes_and_quotes(text: str) -> str:
     if text.startswith("-") and text.endswith("-"):
         text = text[1:-1]
     return text.strip(" '\"")
+
+
+_OXIDATION_STATE = re.compile(r"[(\[](?:I{2,3}|IV|VI{1,3})[)\]]")
+_AMBIGUOUS_NUMERAL = re.compile(r"[A-Za-z][(\[][IV][)\]]")
+
+
+def _without_oxidation_states(text: str) -> str:
+    """Return ``TiO2`` of ``Ti(IV)O2``."""
+    if "I" not in text and "V" not in text:
+        return text
+    if _AMBIGUOUS_NUMERAL.search(text):
+        raise FormulaError(AMBIGUOUS_NUMERAL)
+    return _OXIDATION_STATE.sub("", text)
+
+
+# ---- one formula, or several between spaces or commas ----
+
+_GROUP = re.compile(r"(?<![^\s,;])[A-Z][a-z]?[0-9.]*+[A-Z(\[][^\s,;]*+")
+_WRITTEN_SYMBOL = re.compile(r"[A-Z][a-z]?")
+
+
+def _check_single(text: str) -> None:
+    """Refuse ``BaTiO3 SrTiO3``: two or more pieces that each begin with an element and hold a metal and a non-metal."""
+    if (" " in text or "," in text or not text.isascii()) and sum(map(_holds_metal_and_other, _GROUP.findall(text))) > 1:
+        raise FormulaError(SEVERAL)
+
+
+def _holds_metal_and_other(group: str) -> bool:
+    symbols = set(_WRITTEN_SYMBOL.findall(group))
+    return bool(symbols & METALS) and bool(symbols - METALS)
 
 
 # ---- the common case: elements with integer amounts, with or without spaces ----
@@ -336,11 +379,14 @@ def _without_markup(text: str) -> str:
 _CHAINED_DECIMALS = re.compile(r"\.\d++\.\d")
 _DECIMAL = re.compile(r"(?<=\d)\.(\d*+)")
 _FRACTION = re.compile(r"(?<!\d)\.\d|\d\s*+[/\u2044]\s*+\d|[½¼¾⅓⅔%]")
+_POLYMORPH = re.compile(r"[\u03b1-\u03c9]['\u2032]?\s*+-\s*+(?=[A-Z(])")
 _VARIABLE = re.compile(r"[+\-±]\s*+[a-z]|[\u03b1-\u03c9]")
 
 
 def _with_plain_numbers(text: str, *, keep_decimals: bool) -> str:
     """Return the text with hydrate dots as separators and without decimals, but for those to be rounded; refuse disorder."""
+    polymorph = _POLYMORPH.match(text)
+    text = text[polymorph.end() :] if polymorph else text
     if _VARIABLE.search(text):
         raise FormulaError(VARIABLE)
     if "," in text:

@@ -9,15 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from crcrank.chem.formula import DISORDER, ELEMENT, Composition, FormulaError, Reading, read_formula
+from crcrank.chem.formula import DISORDER, ELEMENT, METALS, Composition, FormulaError, Reading, read_formula
 from crcrank.config import RuleSettings
-
-_METALS = (
-    "Li Na K Rb Cs Fr Be Mg Ca Sr Ba Ra Sc Y La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr "
-    "Ti Zr Hf V Nb Ta Cr Mo W Mn Tc Re Fe Ru Os Co Rh Ir Ni Pd Pt Cu Ag Au Zn Cd Hg Al Ga In Tl Sn Pb Bi Po"
-)
-METALS = frozenset(_METALS.split())
-"""All elements up to Lr but the non-metals, the noble gases and the metalloids B, Si, Ge, As, Sb, Te, At."""
 
 _GASES = (
     "FH ClH BrH HI H2S H2Se H2Te H3N H3P AsH3 H3Sb H4Si H3Si GeH4 H4Sn BH3 CO CO2 COS CN N2O NO NO2 O2S ClO2 Cl2O "

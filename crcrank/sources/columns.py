@@ -22,9 +22,14 @@ FORMULA_COLUMNS = (
     "compound",
     "calcformula",
     "chemical_formula_sum",
+    "chemical_formula",
+    "reduced_formula",
+    "empirical_formula",
+    "full_formula",
+    "struct_form",
 )
-ID_COLUMNS = ("source_id", "material_id", "entry_id", "file", "CollectionCode", "icsd_id", "auid", "id")
-YEAR_COLUMNS = ("year", "PublicationYear", "publication_year", "_journal_year", "journal_year")
+ID_COLUMNS = ("source_id", "material_id", "entry_id", "file", "CollectionCode", "coll_code", "icsd_id", "auid", "mpid", "id")
+YEAR_COLUMNS = ("year", "PublicationYear", "publication_year", "journal_year", "publ_year", "pub_year")
 
 THEORETICAL_COLUMNS = ("theoretical", "is_theoretical")
 
@@ -111,13 +116,18 @@ def truth_of(cell: object) -> bool | None:
 
 
 def _first_of(wanted: Sequence[str], names: Sequence[str]) -> str | None:
-    """Return the first name that is wanted, in the order of wanting; letter case matters only if it decides."""
-    name_by_folded = {name.casefold(): name for name in reversed(names)}
+    """Return the first name that is wanted, in the order of wanting; case, spaces and punctuation matter only if they decide."""
+    name_by_bare = {_bare(name): name for name in reversed(names)}
     for want in wanted:
-        found = want if want in names else name_by_folded.get(want.casefold())
+        found = want if want in names else name_by_bare.get(_bare(want))
         if found is not None:
             return found
     return None
+
+
+def _bare(name: str) -> str:
+    """Return ``chemicalformula`` of ``Chemical Formula`` and ``chemical_formula``; a name of punctuation stays as it is."""
+    return "".join(filter(str.isalnum, name.casefold())) or name
 
 
 def _optional(source_name: str, role: str, chosen: str | None, usual: Sequence[str], names: Sequence[str]) -> str | None:
