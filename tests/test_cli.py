@@ -203,10 +203,31 @@ def test_probabilities_have_three_decimals(probability, shown):
     assert " NaF " in stream.getvalue()
 
 
+@pytest.mark.usefixtures("done")
+def test_the_best_of_a_model_without_probabilities_are_shown_without_them(config, tmp_path, capsys):
+    model = str(tmp_path / "popularity.parquet")
+    assert main(["train", "encoded.parquet", "--config", str(config), "--model", "popularity", "-o", model, "-q"]) == 0
+    assert main(["rank", model, "plan.parquet", "--config", str(config), "--class", "ternary"]) == 0
+    printed = capsys.readouterr().out
+    assert "12 best, ternary" in printed
+    assert "score" in printed
+    assert "prob." not in printed
+
+
 def test_log_lines_have_thousands_separators(tmp_path, capsys):
     (tmp_path / "many.csv").write_text("formula\n" + "NaCl\n" * 1234)
     assert main(["ingest", str(tmp_path / "many.csv"), "-o", str(tmp_path / "k.parquet")]) == 0
     assert ": 1,234 formulas read" in capsys.readouterr().err
+
+
+def test_one_formula_is_not_formulas(tmp_path, capsys):
+    arguments = ["-o", str(tmp_path / "k.parquet"), "--force"]
+    (tmp_path / "one.txt").write_text("NaCl\n")
+    assert main(["ingest", str(tmp_path / "one.txt"), *arguments]) == 0
+    assert ": 1 formula read\n" in capsys.readouterr().err
+    (tmp_path / "one.txt").write_text("salt\n")
+    assert main(["ingest", str(tmp_path / "one.txt"), *arguments]) == 3
+    assert "one.txt: its one line is no usable composition (not a chemical formula: 1); is it" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("done")

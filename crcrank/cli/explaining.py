@@ -40,7 +40,7 @@ def _facts(item: Explanation) -> Iterator[str]:
     yield f"  ions: {item.ions}"
     for ions, score in item.other_assignments:
         yield f"  other assignment: {ions}, score {score:.4f}"
-    yield f"  score: {item.score:.4f}" + ("" if item.probability is None else f", probability {item.probability:.3g}")
+    yield f"  score: {item.score:.4f}" + ("" if item.probability is None else f", probability {item.probability:.3f}")
     if item.rank is not None:
         yield f"  rank: {item.rank:,} of the unknown formulas of its class"
     if item.is_known is not None:

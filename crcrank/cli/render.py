@@ -228,14 +228,17 @@ def _best_table(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     table.add_column("formula", no_wrap=True)
     table.add_column("ions", no_wrap=True, style="dim")
     table.add_column("score", justify="right", no_wrap=True)
-    table.add_column("prob.", justify="right", no_wrap=True)
+    has_probability = any(row["probability"] is not None for row in rows)
+    if has_probability:
+        table.add_column("prob.", justify="right", no_wrap=True)
     table.add_column("nearest known", no_wrap=True, style="dim")
     for row in rows:
         formula = Text(row["pretty_formula"])
         if row["radioactive"]:
             formula.append(" (radioactive)", style="red")
         nearest = parse_formula(row["nearest_known"]).pretty_formula if row["nearest_known"] else ""
-        table.add_row(str(row["rank"]), formula, " ".join(row["ions"]), f"{row['score']:.3f}", _probability(row["probability"]), nearest)
+        probability = [_probability(row["probability"])] if has_probability else []
+        table.add_row(str(row["rank"]), formula, " ".join(row["ions"]), f"{row['score']:.3f}", *probability, nearest)
     return table
 
 

@@ -222,7 +222,8 @@ def _ingest_source(source: Path | str, account: _Account, reading: Reading, prog
             progress.advance(0, f"{len(account.known_by_formula):,} compositions")
     progress.advance(0, f"{len(account.known_by_formula):,} compositions")
     n_files = account.n_unusable_files - n_files_before
-    _log.info("%s: %d formulas read", name, account.n_in - n_before - n_files)
+    n_read = account.n_in - n_before - n_files
+    _log.info("%s: %d %s read", name, n_read, "formula" if n_read == 1 else "formulas")
     if n_files:
         _log.warning("%s: files that cannot be used: %d; the rejected lines say why", name, n_files)
 
@@ -239,7 +240,8 @@ def _check_usable(sources: Sequence[Path | str], summary: IngestSummary) -> None
         return
     commonest = "; ".join(f"{reason}: {count}" for reason, count in islice(summary.reasons.items(), _N_REASONS_SHOWN))
     names = ", ".join(map(str, sources))
-    raise InputDataError(f"{names}: none of {summary.n_in} lines is a usable composition ({commonest}); is it the right column or format?")
+    lines = "its one line is no" if summary.n_in == 1 else f"none of {summary.n_in:,} lines is a"
+    raise InputDataError(f"{names}: {lines} usable composition ({commonest}); is it the right column or format?")
 
 
 def _provenance(sources: Sequence[Path | str], config: Mapping[str, Any], summary: IngestSummary) -> Provenance:
