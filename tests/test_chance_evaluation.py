@@ -51,6 +51,11 @@ def test_depths_are_the_twins(ranks, share):
     assert depth_of(np.array(ranks), share) == naive_metrics.depth_of(ranks, share)
 
 
+def test_a_depth_is_not_rounded_up_by_a_last_bit():
+    assert 0.07 * 100 > 7
+    assert depth_of(np.arange(1, 101), 0.07)[0] == 7
+
+
 def test_depth_of_nothing_is_refused():
     with pytest.raises(InputDataError, match="no compound of the holdout has a rank"):
         depth_of(np.empty(0, np.int64), 0.5)

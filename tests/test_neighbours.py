@@ -46,9 +46,10 @@ def _assert_summary(features, group, row, values, candidate):
         assert features[f"{group}.{label}"][row] == pytest.approx(value), (group, label)
 
 
-@pytest.mark.parametrize(
-    ("chosen", "more"), [("two_slots", (1, 4)), ("two_slots", (3, 2)), ("three_slots", (2, 3)), ("two_anions_two_slots", (1, 4))]
-)
+_WORLDS = [("two_slots", (1, 4)), ("two_slots", (3, 2)), ("two_slots", (2, 2)), ("three_slots", (2, 3)), ("two_anions_two_slots", (1, 4))]
+
+
+@pytest.mark.parametrize(("chosen", "more"), _WORLDS)
 def test_what_is_known_around_is_the_twins(chosen, more):
     space, known, outside, asked = _world(chosen, more)
     labels = [(ion.element, ion.oxidation_state) for ion in (*space.ions.cations, *space.ions.anions)]

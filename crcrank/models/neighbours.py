@@ -21,6 +21,7 @@ from scipy.sparse import csr_matrix
 from crcrank.chem.formula import pretty_formula
 from crcrank.models.substitution import Donor
 from crcrank.models.terms import formulas
+from crcrank.space.lookup import places_in
 from crcrank.space.positions import Codes, Marks, Outside, Positions
 from crcrank.space.space import Candidates, Space
 
@@ -38,8 +39,8 @@ class _Foretelling:
 
     def of(self, surroundings: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Return the sum of the rates, 0 where nothing is known in the surroundings, in the shape of ``items``."""
-        place = np.minimum(np.searchsorted(self._surroundings, surroundings), len(self._surroundings) - 1)
-        found, added = self._surroundings[place] == surroundings, np.zeros(items.shape)
+        place, added = places_in(self._surroundings, surroundings), np.zeros(items.shape)
+        found = place >= 0
         rows, row = np.unique(place[found], return_inverse=True)
         added[found] = (self._occurs[rows] @ self._rates)[row.ravel(), items[found]]
         return added
@@ -48,10 +49,7 @@ class _Foretelling:
 def _counts(codes: np.ndarray, among: np.ndarray) -> np.ndarray:
     """Return how often each code occurs among others, in the shape of ``codes``."""
     known, n_known = np.unique(among.ravel(), return_counts=True)
-    if not len(known):
-        return np.zeros(codes.shape)
-    place = np.minimum(np.searchsorted(known, codes), len(known) - 1)
-    return np.where(known[place] == codes, n_known[place], 0).astype(np.float64)
+    return np.asarray(np.append(n_known, 0)[places_in(known, codes)], np.float64)
 
 
 def _summary(values: np.ndarray, n_cations: int) -> np.ndarray:
@@ -106,7 +104,7 @@ class Neighbourhood:
         asked, symbols = Positions(self.space, name, candidates, self._codes), self.space.ions.elements
         found = []
         for code, new in zip(asked.other_elements[0], asked.elements[0].tolist(), strict=True):
-            for formula, old in self._with_surroundings(code):
+            for formula, old in dict.fromkeys(self._with_surroundings(code)):  # two classes may know the same
                 if old != new:
                     found.append(Donor(formula, f"{symbols[old]} -> {symbols[new]}", float(self.element_rates[old, new])))
         return found

@@ -17,6 +17,7 @@ from crcrank.ranking.best import Ranked
 from crcrank.ranking.cells import Histogram, Standing
 from crcrank.ranking.counting import count_before, program_scores
 from crcrank.ranking.filters import SearchFilter
+from crcrank.space.lookup import places_in
 from crcrank.space.placement import Placements
 from crcrank.space.programs import RankingProgram
 from crcrank.space.space import Candidates
@@ -121,8 +122,8 @@ def _best(program: RankingProgram, asked: Placements) -> tuple[Placements, np.nd
 def _places(listing: Ranked, candidates: Candidates) -> np.ndarray:
     """Return where the list holds the formula of each candidate, -1 where it does not, int64 (n,)."""
     keys, wanted = (listing.space.composition_keys(listing.name, item) for item in (listing.candidates, candidates))
-    place_by_key = dict(zip(keys.tolist(), range(len(keys)), strict=True))
-    return np.array([place_by_key.get(key, -1) for key in wanted.tolist()], np.int64)
+    order = np.argsort(keys)
+    return np.asarray(np.append(order, -1)[places_in(keys[order], wanted)])
 
 
 def _as_listed(listed: Candidates, places: np.ndarray, candidates: Candidates) -> Candidates:

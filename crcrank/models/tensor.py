@@ -20,6 +20,7 @@ from crcrank.kernels.forms import form_of
 from crcrank.kernels.multilinear import DiagonalProgram, MultilinearProgram
 from crcrank.models.contract import Arrays, fact, parameter
 from crcrank.models.terms import Term, anatomy, stoichiometry_text
+from crcrank.space.lookup import places_in
 from crcrank.space.space import Candidates, ClassSpace, Space
 
 TensorProgram = MultilinearProgram | DiagonalProgram
@@ -69,9 +70,7 @@ def ordered_ones(space: Space, name: str, known: Candidates) -> tuple[Ones, np.n
     keys = np.concatenate([_ratio_keys(item, order)[stoichiometry] for order in orders])
     seen, ratio = np.unique(keys, return_inverse=True)
     ones = Ones(np.concatenate([known.cations[:, order] for order in orders]), np.tile(anion, len(orders)), ratio)
-    own = _ratio_keys(item, orders[0])
-    rows = np.minimum(np.searchsorted(seen, own), len(seen) - 1)
-    return ones, np.where(seen[rows] == own, rows, -1)
+    return ones, places_in(seen, _ratio_keys(item, orders[0]))
 
 
 def _ratio_keys(item: ClassSpace, order: list[int]) -> np.ndarray:

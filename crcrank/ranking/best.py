@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from crcrank.ranking.limits import NO_LIMITS, Limits
+from crcrank.space.lookup import places_in
 from crcrank.space.space import Candidates, Space
 
 
@@ -81,10 +82,8 @@ class BestFormulas:
         kept = np.flatnonzero(scores >= self.threshold)
         candidates, scores = candidates.take(kept), scores[kept]
         keys = self._space.composition_keys(self._name, candidates)
-        if len(self._excluded):
-            position = np.minimum(np.searchsorted(self._excluded, keys), len(self._excluded) - 1)
-            kept = np.flatnonzero(self._excluded[position] != keys)
-            candidates, scores, keys = candidates.take(kept), scores[kept], keys[kept]
+        kept = np.flatnonzero(places_in(self._excluded, keys) < 0)
+        candidates, scores, keys = candidates.take(kept), scores[kept], keys[kept]
         if not len(keys):
             return
         candidates = self._candidates.joined(candidates)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from crcrank.space.lookup import places_in
 from crcrank.space.ranges import written_out
 from crcrank.space.space import Compositions
 
@@ -55,8 +56,8 @@ class _Systems(NamedTuple):
 
     def of(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the compositions of each of some systems, as (index into ``keys``, index into ``known``), int64 (n,)."""
-        systems = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-        n = np.where(self.keys[systems] == keys, np.diff(self.first)[systems], 0)
+        systems = places_in(self.keys, keys)
+        n = np.where(systems >= 0, np.diff(self.first)[systems], 0)
         return written_out(self.first[systems], n)
 
     def spread(self, places: np.ndarray, columns: Sequence[int], n_columns: int) -> tuple[np.ndarray, np.ndarray]:
@@ -143,7 +144,7 @@ class KnownSystems:
         way = first.way // steps[0]
         # At distances a and b, the weighted mean of squares is a b; equal ones are equal here, being quotients of whole numbers.
         spreads = steps[0] * steps[1] * (way * way).sum(axis=0) / (first.n_atoms * second.n_atoms)
-        order = np.lexsort((pairs[:, 1], pairs[:, 0], spreads, first.row))
+        order = np.lexsort((pairs[:, 0], spreads, first.row))
         found, closest = np.unique(first.row[order], return_index=True)
         chosen = order[closest]
         numbers = steps[::-1, chosen]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crcrank.space.lookup import places_in
 from crcrank.space.space import Candidates, Space
 
 
@@ -36,8 +37,5 @@ class ListedScores:
 
     def scores_of(self, space: Space, name: str, candidates: Candidates) -> np.ndarray:
         """Return the scores of candidates of class ``name``, float64 (n,)."""
-        if not len(self.candidates):
-            return np.full(len(candidates), self.rest)
-        listed, wanted = space.order_keys(self.candidates), space.order_keys(space.in_order(name, candidates))
-        rows = np.minimum(np.searchsorted(listed, wanted), len(listed) - 1)
-        return np.where(listed[rows] == wanted, self.scores[rows], self.rest)
+        rows = places_in(space.order_keys(self.candidates), space.order_keys(space.in_order(name, candidates)))
+        return np.asarray(np.append(self.scores, self.rest)[rows])

@@ -169,8 +169,6 @@ class Marks(NamedTuple):
 
 
 def similarity(shared: np.ndarray) -> np.ndarray:
-    """Return the shrunk cosine of the ions' surroundings, 0 of an ion with itself, float64 (n_ions, n_ions)."""
+    """Return the shrunk cosine of the ions' surroundings, float64 (n_ions, n_ions)."""
     own = np.sqrt(np.diagonal(shared) + _SHRINKAGE)
-    cosines = shared / np.outer(own, own)
-    np.fill_diagonal(cosines, 0.0)
-    return np.asarray(cosines)
+    return np.asarray(shared / np.outer(own, own))

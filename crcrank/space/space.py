@@ -16,6 +16,7 @@ from crcrank.errors import ConfigError
 from crcrank.kernels.pairwise import MAX_ANIONS, BlockArrays
 from crcrank.kernels.tuples import GroupTables, fill_ranks, fill_tuples
 from crcrank.space.counting import count_tuples, largest_number_of_blocks
+from crcrank.space.lookup import places_in
 from crcrank.space.stoichiometry import Stoichiometries, enumerate_stoichiometries, stoichiometry_keys
 
 Compositions = Sequence[tuple[Sequence[str], Sequence[int]]]
@@ -303,12 +304,9 @@ class Space:
         order = np.lexsort((anions, anion_coefficients, self.ions.anion_charge[anions]), axis=1)
         anions, anion_coefficients = np.take_along_axis(anions, order, axis=1), np.take_along_axis(anion_coefficients, order, axis=1)
         keys = stoichiometry_keys(groups, coefficients, self.ions.anion_charge[anions], anion_coefficients, limit)
-        rows = np.minimum(np.searchsorted(space.stoichiometries.keys, keys), len(space.stoichiometries.keys) - 1)
-        wanted = _packed(np.column_stack([rows, anions]), n_anions)
+        wanted = _packed(np.column_stack([places_in(space.stoichiometries.keys, keys), anions]), n_anions)
         present = _packed(np.column_stack([space.block_stoichiometry, space.block_anions]), n_anions)
-        blocks = np.minimum(np.searchsorted(present, wanted), len(present) - 1)
-        found = (space.stoichiometries.keys[rows] == keys) & (present[blocks] == wanted)
-        return np.where(found, blocks, -1)
+        return places_in(present, wanted)  # no stoichiometry, -1, makes a negative number
 
     def composition_arrays(self, name: str, candidates: Candidates) -> tuple[np.ndarray, np.ndarray]:
         """Return elements and amounts of candidates, each row in alphabetical order of the symbols, int64 (n, n_ions).
