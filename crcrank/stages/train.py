@@ -159,7 +159,9 @@ def run_train(
         facts |= {"warm_start": {"path": str(warm_start), "sha256": sha256_of_file(warm_start)}} if warm_start else {}
         write_artifact(out, "model", model_columns(model, fitted.state), replace(provenance, extra=facts))
     epochs = "epoch" if summary.n_epochs == 1 else "epochs"
-    _log.info("%s: %d parameters after %d %s%s", out, summary.n_parameters, summary.n_epochs, epochs, f", from {warm_start}" if past else "")
+    _log.info(
+        "%s: %d parameters after %d %s%s", out, summary.n_parameters, summary.n_epochs, epochs, f", from {warm_start}" if past else ""
+    )
     return summary
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import groupby, product
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -423,12 +423,15 @@ def _formulas(known: pa.Table | None, placed: Placements) -> frozenset[str]:
 
 
 def _coverage_notes(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Say of each class and holdout what hit rate real compounds would have; not where the list does better, so is of another kind."""
-    for (name, holdout), own in groupby(rows, lambda row: (row["composition_class"], row["holdout"])):
-        table = list(own)
-        share = table[0]["coverage"]
-        if share and share >= max(row["hit_rate"] for row in table):
-            yield f"{name}: {holdout} has {share:.0%} of the known compositions, so about that of recommendations that are all real"
+    """Say of each holdout what hit rate real compounds would have; not of a class where the list does better: it is of another kind."""
+    highest: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for row in rows:
+        of_holdout = highest.setdefault(row["holdout"], {})
+        of_holdout[row["composition_class"]] = max(row, of_holdout.get(row["composition_class"], row), key=lambda item: item["hit_rate"])
+    for holdout, best in highest.items():
+        shares = [f"{row['coverage']:.0%} of the known {name}" for name, row in best.items() if (row["coverage"] or 0) >= row["hit_rate"]]
+        if shares:
+            yield f"{holdout} has {', '.join(shares)} compositions; a list of nothing but real ones would have about that hit rate"
 
 
 def _ranking_notes(ranking: Artifact, known: Path | None) -> list[str]:
