@@ -16,6 +16,12 @@ def test_the_packaged_table():
     assert found.scarce == scarce | {"He", "Ne", "Kr", "Xe", "Po", "Rn", "Ra", "Ac", "Pa"}
 
 
+def test_a_limit_of_what_is_toxic_is_toxic_and_an_empty_cell_marks_nothing(tmp_path):
+    (tmp_path / "cautions.csv").write_text(f"{_HEADER}Pb,0.1,0.02\nBa,0.09,0.0201\nFe,,\n")
+    found = read_cautions(tmp_path / "cautions.csv")
+    assert (found.toxic, found.scarce) == ({"Pb"}, {"Ba"})
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [

@@ -6,7 +6,7 @@ from small_spaces import ALL_CASES, as_sets, class_ids, space_of
 from crcrank.chem.formula import format_formula, parse_formula
 from crcrank.config import EaseSettings
 from crcrank.models.ease import element_rates
-from crcrank.models.neighbours import Neighbourhood
+from crcrank.models.neighbours import Neighbourhood, rate
 from crcrank.space.positions import Outside
 
 _GROUPS = ("stoichiometry_ion", "ion_amount", "element_substitution")
@@ -122,3 +122,8 @@ def test_what_elements_add_is_learned_from_all_that_is_known(chosen):
     expected = naive.element_foretelling(compositions, elements, 2.0, 1.0)
     np.testing.assert_allclose(found, [[expected[old, new] for new in elements] for old in elements], atol=1e-12)
     assert len(Outside.of(space, outside)) == len(_inside_its_elements(outside)) > 20
+
+
+def test_neighbours_that_speak_against_a_candidate_leave_no_negative_rate():
+    features = {"foretold_element.sum": np.array([-1.0, 2.0]), "foretold_element.anion": np.array([0.5, -0.5])}
+    assert rate(features).tolist() == [0.0, 1.5]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from small_spaces import ALL_CASES, FIXED_CASES, as_sets, class_ids, space_of, spaces, table_of
 
 from crcrank.chem.charges import ChargeBalancer
-from crcrank.chem.ions import Ion, read_ion_table
+from crcrank.chem.ions import Ion, IonTable, read_ion_table
 from crcrank.space.placement import Placer, count_reasons, with_likeliest_anions
 from crcrank.space.space import CompositionClass, Space
 
@@ -145,6 +145,11 @@ def test_weights_are_shares_of_all_assignments(placer, table):
     assert 0 < weights.sum() < 1, "mixed valence is possible too"
 
 
+def test_weights_of_charged_assignments_are_shares_of_one_another(placer):
+    """A class whose charges need not balance has assignments that count as none elsewhere."""
+    assert placer.weights(("Na", "Ti"), (1, 1), np.array([0.6, 0.2])).tolist() == pytest.approx([0.75, 0.25])
+
+
 def test_reasons_are_counted_most_frequent_first():
     assert list(count_reasons({0: "b", 3: "a", 4: "c", 7: "c"}).items()) == [("c", 2), ("a", 1), ("b", 1)]
 
@@ -235,3 +240,12 @@ def test_one_anion_in_all_classes_changes_nothing(placer):
     placed, _ = placer.place([(["O", "Ti"], [2, 1]), (["Cl", "Na"], [1, 1]), (["Cl", "K", "O"], [1, 1, 3])])
     assert _rows(with_likeliest_anions(placed)) == _rows(placed)
     assert with_likeliest_anions({}) == {}
+
+
+def test_of_equally_likely_readings_that_with_more_anions_is_kept():
+    ions = [Ion("Tl", 1), Ion("Tl", 3), Ion("Cl", 5), Ion("Cl", -1), Ion("O", -2)]
+    table = IonTable(tuple(ions[:3]), tuple(ions[3:]), dict.fromkeys(ions, 10))
+    for classes in ([_ONE[1], _TWO[0]], [_TWO[0], _ONE[1]]):
+        placed, _ = Placer(Space(table, classes), table).place([(["Cl", "O", "Tl"], [1, 4, 3])])
+        assert _readings(placed, 0) == {1, 2}
+        assert _readings(with_likeliest_anions(placed), 0) == {2}
