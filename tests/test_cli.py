@@ -12,7 +12,7 @@ import tiny
 
 import crcrank
 from crcrank.cli.main import main
-from crcrank.cli.render import show_best
+from crcrank.cli.render import show_best, show_hits
 from crcrank.config import load_config
 
 ROOT = Path(__file__).parent.parent
@@ -218,6 +218,28 @@ def test_log_lines_have_thousands_separators(tmp_path, capsys):
     (tmp_path / "many.csv").write_text("formula\n" + "NaCl\n" * 1234)
     assert main(["ingest", str(tmp_path / "many.csv"), "-o", str(tmp_path / "k.parquet")]) == 0
     assert ": 1,234 formulas read" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("done")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ingest", "x.csv", "-o", "-"], "wanted a file, found '-'; this does not go to stdout"),
+        (["ingest", "x.csv", "-o", "known.CSV"], "what is written is Parquet: wanted a name such as known.parquet, found 'known.CSV'"),
+        (["validate", "ranking.parquet", "--holdout", "known.parquet", "-o", "hits.json"], "wanted a name such as hits.parquet, found 'hits.json'"),
+        (["report", ".", "-o", "-"], "wanted a file, found '-'; this does not go to stdout"),
+    ],
+)
+def test_parquet_goes_neither_to_stdout_nor_under_the_name_of_a_text(arguments, message, capsys):
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
+    assert not Path("-").exists()
+
+
+def test_a_ranking_shorter_than_k_prints_no_empty_table():
+    stream = io.StringIO()
+    show_hits([], stream)
+    assert stream.getvalue() == ""
 
 
 def test_one_formula_is_not_formulas(tmp_path, capsys):

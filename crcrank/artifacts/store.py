@@ -114,7 +114,7 @@ def hold_output(path: Path, *, overwrite: bool) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = _locked(lock_path)
     if lock is None:
-        raise OutputHeldError(f"{path}: another crcrank run is writing it; wait for it or choose another -o")
+        raise OutputHeldError(f"{path}: another crcrank run is writing it; wait for it or choose another place")
     with lock:
         try:
             yield
@@ -246,7 +246,7 @@ def check_space(path: Path, metadata: Mapping[str, Any], space_digest: str | Non
     if space_digest is not None and found != space_digest:
         raise ArtifactError(
             f"{path}: made for another candidate space (wanted digest {space_digest[:12]}, found {str(found)[:12]}); "
-            "use the configuration it was made with, or make it again"
+            "use the configuration it was made with (--config), or make it again"
         )
 
 

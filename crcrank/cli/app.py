@@ -14,9 +14,9 @@ from typer.main import get_command
 
 from crcrank import __version__
 from crcrank.cli.cite import print_citation
-from crcrank.cli.common import Common, whole_number, with_common
+from crcrank.cli.common import Common, file_name, parquet_name, whole_number, with_common
 
-Out = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="File to write.")]
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", parser=parquet_name, help="Parquet file to write.")]
 
 # Typer would load pydantic to tell whether --help was left out; a default spares `crcrank COMMAND --help` the wait.
 _APPEARANCE: Any = {
@@ -488,7 +488,7 @@ def _run(
 def _report(
     common: Common,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")],
-    out: Out = Path("report.html"),
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", parser=file_name, help="File to write.")] = Path("report.html"),
     study: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Study of the same space, from study, whose models are drawn beside the run.")
     ] = None,

@@ -31,6 +31,24 @@ def whole_number(at_least: int) -> Callable[[str], int]:
     return parse
 
 
+_TEXT_FILES = {".csv", ".tsv", ".txt", ".json", ".jsonl", ".xlsx"}
+
+
+def file_name(text: str) -> Path:
+    """Return the file to write; ``-``, which is stdout elsewhere, is none."""
+    if text == "-":
+        raise typer.BadParameter("wanted a file, found '-'; this does not go to stdout")
+    return Path(text)
+
+
+def parquet_name(text: str) -> Path:
+    """Return the Parquet file to write."""
+    path = file_name(text)
+    if path.suffix.lower() in _TEXT_FILES:
+        raise typer.BadParameter(f"what is written is Parquet: wanted a name such as {path.with_suffix('.parquet')}, found {text!r}")
+    return path
+
+
 @dataclass(frozen=True)
 class Common:
     """The values of the common options."""
