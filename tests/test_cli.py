@@ -225,15 +225,27 @@ def test_log_lines_have_thousands_separators(tmp_path, capsys):
     ("arguments", "message"),
     [
         (["ingest", "x.csv", "-o", "-"], "wanted a file, found '-'; this does not go to stdout"),
-        (["ingest", "x.csv", "-o", "known.CSV"], "what is written is Parquet: wanted a name such as known.parquet, found 'known.CSV'"),
-        (["validate", "ranking.parquet", "--holdout", "known.parquet", "-o", "hits.json"], "wanted a name such as hits.parquet, found 'hits.json'"),
+        (["ingest", "x.csv", "-o", "known.CSV"], "wanted the name of a Parquet file, such as known.parquet, found 'known.CSV'"),
+        (["validate", "ranking.parquet", "--holdout", "known.parquet", "-o", "hits.json"], "such as hits.parquet, found 'hits.json'"),
         (["report", ".", "-o", "-"], "wanted a file, found '-'; this does not go to stdout"),
+        (["ingest", "x.csv", "-o", "k\udcff.parquet"], "wanted a name in UTF-8, found 'k\\udcff.parquet'"),
     ],
 )
 def test_parquet_goes_neither_to_stdout_nor_under_the_name_of_a_text(arguments, message, capsys):
     assert main(arguments) == 2
     assert message in capsys.readouterr().err
     assert not Path("-").exists()
+
+
+def test_a_terminal_that_is_not_in_utf_8_gets_what_it_can_show(tmp_path):
+    (tmp_path / "one.txt").write_text("Li\u2082ZnGeS\u2084\n")
+    latin = {"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
+    found = process("ingest", tmp_path / "one.txt", "-o", tmp_path / "k.parquet", extra=latin)
+    assert (found.returncode, "Traceback" in found.stderr) == (0, False)
+    assert "+-----" in found.stdout
+    text = "Li\u2082ZnGeS\u2084"
+    assert "text: Li?ZnGeS?\n" in process("ingest", "--explain", text, extra=latin).stdout
+    assert json.loads(process("ingest", "--explain", text, "--json", extra=latin).stdout)["text"] == text
 
 
 def test_a_ranking_shorter_than_k_prints_no_empty_table():

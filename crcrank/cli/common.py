@@ -34,18 +34,21 @@ def whole_number(at_least: int) -> Callable[[str], int]:
 _TEXT_FILES = {".csv", ".tsv", ".txt", ".json", ".jsonl", ".xlsx"}
 
 
-def file_name(text: str) -> Path:
+def file_name(given: str | Path) -> Path:
     """Return the file to write; ``-``, which is stdout elsewhere, is none."""
+    text = str(given)
     if text == "-":
         raise typer.BadParameter("wanted a file, found '-'; this does not go to stdout")
+    if text != text.encode(errors="replace").decode():
+        raise typer.BadParameter(f"wanted a name in UTF-8, found {text!r}")
     return Path(text)
 
 
-def parquet_name(text: str) -> Path:
+def parquet_name(given: str | Path) -> Path:
     """Return the Parquet file to write."""
-    path = file_name(text)
+    path = file_name(given)
     if path.suffix.lower() in _TEXT_FILES:
-        raise typer.BadParameter(f"what is written is Parquet: wanted a name such as {path.with_suffix('.parquet')}, found {text!r}")
+        raise typer.BadParameter(f"wanted the name of a Parquet file, such as {path.with_suffix('.parquet')}, found '{path}'")
     return path
 
 

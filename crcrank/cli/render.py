@@ -7,7 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
-from io import StringIO
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -28,7 +28,7 @@ def show(summary: Any, *, as_json: bool, stream: TextIO) -> None:
     """Print the shown fields (``repr``) of a stage's summary."""
     if as_json:
         shown = {item.name: _plain(getattr(summary, item.name)) for item in fields(summary) if item.repr or item.name in _ONLY_AS_JSON}
-        stream.write(json.dumps(shown, ensure_ascii=False, default=str) + "\n")
+        stream.write(json.dumps(shown, ensure_ascii=not _is_unicode(stream), default=str) + "\n")
         return
     for item in fields(summary):
         if item.repr:
@@ -286,6 +286,12 @@ def _plain(value: Any) -> Any:
 def print_table(stream: TextIO, content: RenderableType) -> None:
     """Print tables at the terminal's width; files and pipes get a fixed one."""
     width = shutil.get_terminal_size((_WIDTH_WITHOUT_TERMINAL, 0)).columns if stream.isatty() else _WIDTH_WITHOUT_TERMINAL
-    drawn = StringIO()  # Rich would end the process itself where a pipe is closed
+    # Rich would end the process itself where a pipe is closed; by the encoding it chooses the lines to draw.
+    drawn = TextIOWrapper(BytesIO(), encoding=stream.encoding or "utf-8", errors="replace")
     Console(file=drawn, force_terminal=stream.isatty(), width=width, highlight=False).print(content)
-    stream.write("".join(line.rstrip() + "\n" for line in drawn.getvalue().splitlines()))
+    drawn.seek(0)
+    stream.write("".join(line.rstrip() + "\n" for line in drawn.read().splitlines()))
+
+
+def _is_unicode(stream: TextIO) -> bool:
+    return (stream.encoding or "utf-8").lower().startswith("utf")
