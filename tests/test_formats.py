@@ -172,6 +172,12 @@ def format_of(file: str) -> str:
     return "cif" if file.startswith("cifs/") else FORMAT_BY_FILE[file]
 
 
+def test_a_cif_without_a_formula_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "drawn.cif"
+    path.write_text("data_drawn\n_chemical_name_common 'my titanate'\n_cell_length_a 4.0\n")
+    assert read(path) == [RawRecord(1, "", "drawn", problem="CIF block without a formula (_chemical_formula_sum)")]
+
+
 def test_every_format_has_examples_and_every_example_is_expected() -> None:
     assert set(EXAMPLES) == set(FORMATS)
     files = {str(path.relative_to(DATA)) for path in DATA.rglob("*.*") if path.is_file()}

@@ -251,7 +251,9 @@ def test_large_parameters_are_ranked_exactly():
         (ElementFilter(required=("Fe",), excluded=("Fe",)), "Fe is required and excluded at once"),
         (ElementFilter(required=("Fe",), allowed=("Li", "O")), "Fe is required and excluded at once"),
         (ElementFilter(required=("Fe", "Li", "Na", "O")), r"no class has as many elements as are required \(4\)"),
-        (ElementFilter(anions=("Fe",)), "leaves no anion"),
+        (ElementFilter(allowed=("fe",)), "'fe' is not an element of the ion table; did you mean 'Fe'"),
+        (ElementFilter(allowed=("LiFeO",)), "'LiFeO' is not an element of the ion table; write symbols between commas, .* as Li-Zn-S"),
+        (ElementFilter(anions=("Fe",)), "leaves no anion; the ion table has Cl, O, S$"),
     ],
 )
 def test_impossible_filters_are_refused(wanted, message):

@@ -340,6 +340,8 @@ def test_what_rank_refuses(done, settings, tmp_path):
         rank(done, with_rank(settings, require=("Na", "K", "Ba", "O")), out)
     with pytest.raises(ConfigError, match="filters leave no candidate in ternary"):
         rank(done, with_rank(settings, anions=("Cl",), max_coefficient=1), out)
+    with pytest.raises(ConfigError, match="filters leave no candidate in ternary"):
+        rank(done, with_rank(settings, allow=("Na", "Cl")), out)
     with pytest.raises(ConfigError, match="wanted parquet, csv or jsonl, found 'xlsx'"):
         rank(done, settings, out, format="xlsx")
     other = settings.model_copy(update={"space": load_config().space})

@@ -95,7 +95,9 @@ def search_filter(space: Space, wanted: ElementFilter) -> SearchFilter:
     ions, index = space.ions, space.ions.index
     for symbol in (*wanted.required, *wanted.allowed, *wanted.excluded, *wanted.anions):
         if symbol not in index:
-            raise ConfigError(f"filter: {symbol!r} is not an element of the ion table")
+            near = symbol.capitalize()
+            hint = f"did you mean {near!r}?" if near in index else "write symbols between commas, Li,Zn,S, a system as Li-Zn-S"
+            raise ConfigError(f"filter: {symbol!r} is not an element of the ion table; {hint}")
     permitted = _mask(index, wanted.allowed) if wanted.allowed else np.ones(len(index), bool)
     permitted &= ~_mask(index, wanted.excluded)
     anions = _mask(index, wanted.anions) if wanted.anions else np.ones(len(index), bool)
@@ -109,7 +111,8 @@ def search_filter(space: Space, wanted: ElementFilter) -> SearchFilter:
         bit[index[symbol]] = 1 << i
     anion_allowed, anion_wanted = permitted[ions.anion_element], anions[ions.anion_element]
     if not (anion_allowed & anion_wanted).any():
-        raise ConfigError("filter: leaves no anion")
+        there = ", ".join(dict.fromkeys(ions.elements[i] for i in ions.anion_element))
+        raise ConfigError(f"filter: leaves no anion; the ion table has {there}")
     bits = bit[np.concatenate([ions.cation_element, ions.anion_element])]
     return SearchFilter(permitted[ions.cation_element], anion_allowed, anion_wanted, bits, int(bit.sum()), wanted.max_coefficient)
 

@@ -13,6 +13,7 @@ from crcrank.sources.records import RawRecord
 
 DAMAGED = "damaged CIF block"
 RETRACTED = "retracted entry"
+NO_FORMULA = "CIF block without a formula (_chemical_formula_sum)"
 
 FORMULA_TAGS = ("_chemical_formula_sum", "_chemical_formula.sum", "_chemical_formula_structural", "_chemical_formula_moiety")
 YEAR_TAGS = ("_journal_year", "_journal.year", "_citation_year", "_citation.year")
@@ -67,7 +68,9 @@ class Block:
         if self.content is None:
             return RawRecord(self.line, f"data_{self.name}", problem=DAMAGED)
         method = self.first(_METHOD_TAGS)
-        problem = RETRACTED if self.first(_ERROR_TAGS).casefold() == "retracted" else None
+        problem = None if text else NO_FORMULA
+        if self.first(_ERROR_TAGS).casefold() == "retracted":
+            problem = RETRACTED
         return RawRecord(self.line, text, source_id, year or self.year(), method == "theoretical" if method else None, problem=problem)
 
     def own_record(self) -> RawRecord:

@@ -252,14 +252,17 @@ def _check_k(space: Space, classes: Sequence[str], k: int) -> None:
 
 def classes_left(space: Space, classes: Sequence[str], wanted: SearchFilter) -> list[str]:
     """Return the classes in which the filters leave candidates to search."""
-    left = [
-        name
-        for name in classes
-        if wanted.wanted.bit_count() <= space.classes[name].composition_class.n_ions and wanted.allowed_blocks(space, name).any()
-    ]
+    left = [name for name in classes if _has_room(space, name, wanted) and wanted.allowed_blocks(space, name).any()]
     if not left:
         raise ConfigError(f"rank: the filters leave no candidate in {', '.join(classes)}; nothing was written")
     return left
+
+
+def _has_room(space: Space, name: str, wanted: SearchFilter) -> bool:
+    """Say whether a class has no fewer ions than elements are required, and no more than are allowed."""
+    kind, ions = space.classes[name].composition_class, space.ions
+    allowed = {*ions.cation_element[wanted.allowed].tolist(), *ions.anion_element[wanted.anion_allowed].tolist()}
+    return wanted.wanted.bit_count() <= kind.n_ions and (kind.mixed_valence or kind.n_ions <= len(allowed))
 
 
 @dataclass(frozen=True)
