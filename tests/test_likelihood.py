@@ -316,6 +316,47 @@ def test_a_class_learns_from_another_only_by_what_they_share(is_own):
     assert (found[0] == found[1]) == is_own
 
 
+def _watched_search(model, known, held, validations, **changes):
+    """Return a fit after its search, where epoch ``n`` is given the n-th validation and leaves ``n`` as its parameters."""
+    fit = _fit(model, known, held, load_config().train.fm, n_epochs=len(validations), **changes)
+
+    def epoch(*_):
+        n = len(fit.history)
+        fit.parameters = {"epoch": n}
+        return 0.0, validations[n]
+
+    fit._epoch = epoch
+    fit.search(SilentProgress())
+    return fit
+
+
+@pytest.mark.parametrize(
+    ("values", "n_epochs", "best"),
+    [
+        ([5, 4, 6, 6, 6, 6, 6, 6, 6, 1], 6, 1),  # not before half of the epochs, and then at once
+        ([9, 8, 7, 6, 5, 4, 9, 9, 1, 1], 8, 5),
+        ([9, 8, 7, 6, 5, 4, 9, 3, 9, 9], 10, 7),
+    ],
+)
+def test_a_search_ends_when_the_held_back_part_stops_improving_and_returns_to_its_best(values, n_epochs, best):
+    space = space_of(case("Li1+ Na1+ Fe2+ S2+ Fe3+ O2- S2-", 2, 3))
+    known, held = _some_known(space, {"first": 12}), _some_known(space, {"first": 3}, seed=1)
+    fit = _watched_search(machine(space, ("ion",)), known, held, [{"first": value} for value in values], patience=1)
+    assert (len(fit.history), fit.parameters) == (n_epochs, {"epoch": best})
+
+
+def test_a_class_of_which_epochs_see_a_part_only_does_not_say_when_to_stop():
+    space = space_of(case("Li1+ Na1+ Fe2+ S2+ Fe3+ O2- S2-", 2, 3), (3, 2))
+    sizes = {name: item.n_candidates for name, item in space.classes.items()}
+    larger = max(sizes, key=sizes.__getitem__)
+    known, held = _some_known(space, dict.fromkeys(sizes, 12)), _some_known(space, dict.fromkeys(sizes, 3), seed=1)
+    validations = [{name: -100.0 * n if name == larger else float(n) for name in sizes} for n in range(6)]
+    smallest, largest = min(sizes.values()), max(sizes.values())
+    for max_candidates, best in ((largest, 5), (smallest, 0), (1, 5)):  # where epochs see a part of all classes, all decide
+        fit = _watched_search(machine(space, ("ion",)), known, held, validations, patience=9, max_candidates=max_candidates)
+        assert fit.parameters == {"epoch": best}, max_candidates
+
+
 def _flat(item):
     return [array for part in item for array in _flat(part)] if isinstance(item, tuple) else [np.asarray(item)]
 
