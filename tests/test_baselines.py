@@ -94,6 +94,23 @@ def test_the_linear_autoencoder_is_the_twin(case, dropout):
             assert sum(term.value for term in model.terms(name, one)) == pytest.approx(model.scores(name, one)[0], abs=1e-9)
 
 
+def test_neighbours_that_speak_against_a_candidate_leave_it_the_background():
+    space = space_of(FIXED_CASES["two_slots"])
+    ids, n_ions = class_ids(space, "first"), len(space.ions.labels)
+    known = {"first": space.decode("first", ids[::3])}
+    rates = np.random.default_rng(0).normal(-0.1, 0.3, (n_ions, n_ions))
+    model = Substitution(space, known, rates, {"first": 1e-3})
+    candidates = space.decode("first", ids)
+    scores, n_against = model.scores("first", candidates), 0
+    for row, score in enumerate(scores):
+        one = candidates.take(np.array([row]))
+        donors, terms = model.donors("first", one), model.terms("first", one)
+        assert score == pytest.approx(np.log(1e-3 + max(0.0, sum(donor.rate for donor in donors))))
+        assert sum(term.value for term in terms) == pytest.approx(score, abs=1e-9)
+        n_against += sum(donor.rate for donor in donors) < 0
+    assert 0 < n_against < len(scores)
+
+
 def test_the_linear_autoencoder_finds_what_is_left_out_of_a_pattern():
     """Ions of two kinds, never together: a half-seen row is filled by its own kind, and the other kind speaks against it."""
     rng = np.random.default_rng(0)

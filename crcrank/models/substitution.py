@@ -175,8 +175,8 @@ def rate_terms(background: float, donors: Sequence[Donor]) -> list[Term]:
 
     Rates add up, their logarithm does not: what all donors add to it is shared among them as they share in the rate.
     """
-    total = max(sum(donor.rate for donor in donors), np.finfo(float).tiny)
-    gain = float(np.log1p(total / background) / total)
+    total = sum(donor.rate for donor in donors)
+    gain = float(np.log1p(total / background) / total) if total > 0 else 0.0
     largest_first = sorted(donors, key=lambda donor: -abs(donor.rate))
     terms = [Term("substitution", f"{donor.formula}, {donor.change}", gain * donor.rate) for donor in largest_first]
     return [Term("background", "a candidate without known neighbours", float(np.log(background))), *terms]
