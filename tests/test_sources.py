@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crcrank.chem.formula import parse_formula
 from crcrank.errors import ConfigError, InputDataError
 from crcrank.sources.columns import FORMULA_COLUMNS
 from crcrank.sources.opening import open_source
@@ -122,6 +123,32 @@ def test_json_lines(write) -> None:
     path = write("\n".join(map(json.dumps, rows)) + "\n\n")
     assert detect_format(path) == "jsonl"
     assert read(path) == [RawRecord(1, "NaCl", "e-1", 2012), RawRecord(2, ""), RawRecord(3, "nan")]
+
+
+def test_a_json_array_of_formulas_is_a_list(write) -> None:
+    path = write('["BaTiO3",\n "SrTiO3", 7, {"formula": "NaCl"}]')
+    assert [(record.text, record.problem) for record in read(path)] == [
+        ("BaTiO3", None),
+        ("SrTiO3", None),
+        ("7", "JSON, but no object"),
+        ("NaCl", None),
+    ]
+    assert read(write('[{"formula": "NaCl"}, "KCl"]'))[1].problem == "JSON, but no object"
+
+
+def test_amounts_by_element_are_a_formula(write) -> None:
+    path = write('[{"composition": {"Ba": 1.0, "Ti": 1.0, "O": 3.0}}, {"composition": {"Fe3+": 2, "O2-": 3}}]')
+    assert [parse_formula(record.text).formula for record in read(path)] == ["BaO3Ti", "Fe2O3"]
+
+
+def test_a_text_that_is_hardly_a_list_is_read_with_a_warning(write, caplog: pytest.LogCaptureFixture) -> None:
+    lines = "BaTiO3\n1.0\n4.0 0 0\n0 4.0 0\n0 0 4.0\nDirect\n"
+    assert len(read(write(lines, "POSCAR"))) == 6
+    assert "POSCAR: read as a list, but most of its first lines are no formulas; --format says what it is" in caplog.text
+    caplog.clear()
+    read(write(lines, "POSCAR"), format="plain")
+    read(write("BaTiO3\n", "list.txt"))
+    assert not caplog.text
 
 
 def test_parquet(write_parquet) -> None:

@@ -99,7 +99,9 @@ def present(wanted: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
 
 
 def cell_text(cell: object) -> str:
-    """Return a cell without spaces and without the quotes that a tab-separated table may keep."""
+    """Return a cell without spaces and without the quotes that a tab-separated table may keep; amounts by element as a formula."""
+    if isinstance(cell, Mapping):
+        return " ".join(f"{element}{amount}" for element, amount in cell.items())
     return "" if cell is None else str(cell).strip().strip('"')
 
 

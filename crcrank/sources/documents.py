@@ -1,5 +1,7 @@
 """JSON documents, one object an entry: a line each, in an array, or in a page of a web service (``{"data": [...]}``).
 
+An array that begins with a text is a list of formulas.
+
 Arrays and pages are read as streams; a document may be large, its file larger than memory.
 """
 
@@ -141,10 +143,12 @@ def _page_of(value: Any) -> list[Any] | None:
 def _streamed(name: str, text: TextIOWrapper) -> Iterator[Document]:
     scanner = _Scanner(name, text)
     number = 0
+    is_list = False
     while scanner.peek():
         for value in scanner.items():
             number += 1
-            yield _document(number, value)
+            is_list = is_list or (number == 1 and isinstance(value, str))
+            yield _document(number, {"formula": value} if is_list and isinstance(value, str) else value)
         scanner.skip(",")
 
 

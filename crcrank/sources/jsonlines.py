@@ -11,7 +11,7 @@ from crcrank.sources.opening import Source
 from crcrank.sources.records import About, RawRecord, ReadOptions
 
 ABOUT = About(
-    "JSON objects, one a line or in an array",
+    "JSON objects, one a line or in an array; an array of formulas",
     formula="as in a table",
     source_id="as in a table",
     year="as in a table",

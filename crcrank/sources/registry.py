@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -33,9 +34,10 @@ from crcrank.sources import (
     table,
 )
 from crcrank.sources.containers import Member, archive_members, folder_members, folder_size, is_archive, problem
-from crcrank.sources.opening import Source, open_source
+from crcrank.sources.opening import STDIN, Source, open_source
 from crcrank.sources.records import About, RawRecord, ReadOptions
 
+_log = logging.getLogger(__name__)
 _N_TOGETHER = 32
 _MAX_RECORDS_HELD = 10_000
 
@@ -151,8 +153,10 @@ def read_source(path: Path | str, reading: Reading | None = None, progress: Prog
     if is_archive(source):
         yield from _at_least_one_usable(source.name, _read_members(archive_members(source, progress.advance), reading))
     else:
-        reader = FORMATS[reading.format or _detected(source, reading.options)]
-        yield from _at_least_one(source.name, reader.read(source, reading.options, progress.advance))
+        name = reading.format or _detected(source, reading.options)
+        if name == "plain" and reading.format is None and str(path) != STDIN and not plain.is_mostly_formulas(source):
+            _log.warning("%s: read as a list, but most of its first lines are no formulas; --format says what it is", source.name)
+        yield from _at_least_one(source.name, FORMATS[name].read(source, reading.options, progress.advance))
 
 
 def check_format(name: str | None) -> None:

@@ -213,8 +213,12 @@ def _check_not_folders(*paths: Path) -> None:
             raise OutputError(f"{path}: wanted a file to write, found a folder")
 
 
+def _shown(source: Path | str) -> str:
+    return "stdin" if str(source) == STDIN else str(source)
+
+
 def _ingest_source(source: Path | str, account: _Account, reading: Reading, progress: ProgressSink) -> None:
-    name = "stdin" if str(source) == STDIN else str(source)
+    name = _shown(source)
     n_before, n_files_before = account.n_in, account.n_unusable_files
     for record in read_source(source, reading, progress):
         account.add(name, record)
@@ -239,7 +243,7 @@ def _check_usable(sources: Sequence[Path | str], summary: IngestSummary) -> None
     if summary.n_kept:
         return
     commonest = "; ".join(f"{reason}: {count}" for reason, count in islice(summary.reasons.items(), _N_REASONS_SHOWN))
-    names = ", ".join(map(str, sources))
+    names = ", ".join(map(_shown, sources))
     lines = "its one line is no" if summary.n_in == 1 else f"none of {summary.n_in:,} lines is a"
     raise InputDataError(f"{names}: {lines} usable composition ({commonest}); is it the right column or format?")
 
