@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import tiny
 
@@ -218,6 +219,14 @@ def test_log_lines_have_thousands_separators(tmp_path, capsys):
     (tmp_path / "many.csv").write_text("formula\n" + "NaCl\n" * 1234)
     assert main(["ingest", str(tmp_path / "many.csv"), "-o", str(tmp_path / "k.parquet")]) == 0
     assert ": 1,234 formulas read" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("done")
+def test_one_formula_is_placed(config, capsys):
+    with_ranks = ["--exact-ranks", "--model", "model.parquet", "--known", "known.parquet", "--config", str(config)]
+    unknown = pq.read_table("ranking.parquet")["formula"].to_pylist()[0]
+    assert main(["explain", unknown, *with_ranks]) == 0
+    assert ": 1 formula placed among all candidates" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("done")

@@ -108,7 +108,8 @@ class RankFinder:
                 progress=self.progress,
             )
             seconds[name] = round(time.perf_counter() - start, 3)
-            _log.info("%s: %s formulas placed among all candidates in %.1f s", name, f"{len(found.ranks):,}", seconds[name])
+            placed = "1 formula" if len(found.ranks) == 1 else f"{len(found.ranks):,} formulas"
+            _log.info("%s: %s placed among all candidates in %.1f s", name, placed, seconds[name])
             ranked |= set(found.composition.tolist())
             ranks.append(self._rows(name, found))
             histograms.append(_histogram_rows(name, found))
