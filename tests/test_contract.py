@@ -157,7 +157,9 @@ def test_the_values_of_a_large_array_go_on_from_row_to_row(monkeypatch):
     assert sorted(set(columns["name"])) == sorted(fitted("fm").arrays())
     again = restored("fm").arrays()
     assert {name: values.tolist() for name, values in again.items()} == {name: v.tolist() for name, v in fitted("fm").arrays().items()}
-    np.testing.assert_array_equal(ion_vectors(pa.table(columns)), ion_vectors(before))
+    learned = np.hstack([values for name, values in fitted("fm").arrays().items() if name.endswith(".factor.ion")])
+    for table in (before, pa.table(columns)):
+        np.testing.assert_array_equal(ion_vectors(table), learned)
 
 
 @pytest.mark.parametrize("name", fitted("fm").arrays())

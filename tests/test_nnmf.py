@@ -227,6 +227,15 @@ def test_the_penalty_is_chosen_on_the_held_back_part():
     assert fitted.n_epochs == sum(epoch["phase"] != "start" for history in histories for epoch in history)
 
 
+def test_a_fit_ends_when_the_held_back_part_stops_improving(monkeypatch):
+    values = iter([5.0, 4.0, 6.0, 6.0, 6.0, 1.0])
+    monkeypatch.setattr(nnmf_training.NetworkFit, "_epoch", lambda *_: 0.0)
+    monkeypatch.setattr(nnmf_training.NetworkFit, "_validate", lambda _: {"first": next(values)})
+    fitted = _fit(_settings(l2=(0.1,), n_epochs=5, n_final_epochs=1, patience=1))
+    assert [epoch["phase"] for epoch in fitted.facts["history"][0]] == ["start", "fit", "fit", "fit", "final"]
+    assert fitted.validation == {"first": 4.0}
+
+
 def test_nothing_held_back_is_no_reason_to_stop():
     (history,) = _fit(_settings(), _data(n_held=0)).facts["history"]
     assert [epoch["phase"] for epoch in history] == ["start", "fit", "fit", "fit"]

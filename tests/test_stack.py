@@ -7,10 +7,10 @@ from small_spaces import FIXED_CASES, class_ids, space_of
 from crcrank.chem.elements import read_element_table
 from crcrank.chem.formula import pretty_formula
 from crcrank.config import load_config
-from crcrank.errors import ConfigError, ModelFitError
+from crcrank.errors import ArtifactError, ConfigError, ModelFitError
 from crcrank.models import stack as stack_module
 from crcrank.models.contract import TrainingData
-from crcrank.models.stack import fit_stack
+from crcrank.models.stack import Stack, fit_stack
 from crcrank.models.staged import Stages, distinct
 from crcrank.progress import SilentProgress
 from crcrank.ranking.filters import ElementFilter, search_filter
@@ -61,8 +61,8 @@ def test_more_parts_than_there_are_compositions_are_refused(data):
 
 def test_trees_learn_from_what_neither_model_nor_features_saw(data, monkeypatch):
     """What is fitted or counted is not listed, and what is listed as real was held back."""
-    lessons, neighbourhoods = [], []
-    teach, surroundings = stack_module._Teacher._lesson, stack_module.Neighbourhood
+    lessons, neighbourhoods, lists = [], [], []
+    teach, surroundings, search = stack_module._Teacher._lesson, stack_module.Neighbourhood, stack_module.search_all
 
     def lesson(self, first, around, name, kept, held):
         features, found = teach(self, first, around, name, kept, held)
@@ -73,14 +73,32 @@ def test_trees_learn_from_what_neither_model_nor_features_saw(data, monkeypatch)
         neighbourhoods.append(known)
         return surroundings(space, known, *rest)
 
+    def search_all(*arguments, **options):
+        rankings, candidates = search(*arguments, **options)
+        lists.append(candidates)
+        return rankings, candidates
+
     monkeypatch.setattr(stack_module._Teacher, "_lesson", lesson)
     monkeypatch.setattr(stack_module, "Neighbourhood", neighbourhood)
+    monkeypatch.setattr(stack_module, "search_all", search_all)
     fit(data)
-    assert len(lessons) == 2 * len(data.classes)
+    assert len(lessons) == len(lists) == 2 * len(data.classes)
+    for (name, kept, held, _, found), listed in zip(lessons, lists, strict=True):
+        assert not keys(data, name, listed) & keys(data, name, kept)
+        assert len(keys(data, name, listed) & keys(data, name, held)) == found.sum()
     for (name, kept, held, first, found), known in zip(lessons, np.repeat(neighbourhoods[:-1], len(data.classes)), strict=True):
         assert keys(data, name, known[name]) == keys(data, name, kept) == keys(data, name, first[1].known[name])
         assert not keys(data, name, held) & keys(data, name, kept)
         assert 0 < found.sum() <= len(held)
+
+
+def test_trees_over_features_that_are_none_are_refused(data):
+    model = fit(data)
+    arrays = model.arrays()
+    nodes = arrays["nodes"].copy()
+    nodes[0, -1] = len(model.features("first", data.known("first").take(np.arange(1))))
+    with pytest.raises(ArtifactError, match=r"model: the nodes of the second stage are no trees over \d+ features; train it again"):
+        Stack.restore(arrays | {"nodes": nodes}, model.facts(), data.space)
 
 
 def test_nothing_held_back_among_the_best_is_said(data, monkeypatch):
