@@ -108,7 +108,6 @@ class FMSettings(_Section):
     n_epochs: int = Field(ge=1)
     n_final_epochs: int = Field(ge=0)
     n_warm_epochs: int = Field(ge=1)
-    patience: int = Field(ge=0)
     n_batches: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
     max_candidates: int = Field(ge=1)

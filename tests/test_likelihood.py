@@ -241,7 +241,7 @@ def test_the_penalty_on_similar_ions_draws_their_parameters_together():
         l2 = dict.fromkeys(type(options.l2).model_fields, 0.01) | {"similarity": weight}
         options = options.model_copy(update={"n_epochs": 20, "n_batches": 2, "l2": options.l2.model_copy(update=l2)})
         fit = Fit(model, (known, none), options, np.random.default_rng(1), 1)
-        fit.search(SilentProgress())
+        fit.learn(SilentProgress())
         found[weight] = fit.parameters
     for group in ("factor.ion", "weight.cation_anion", "factor.cation_cation_anion"):
         assert _spread(found[1e3], group, similarity) < 0.2 * _spread(found[0.0], group, similarity), group
@@ -271,6 +271,21 @@ def test_class_weights_are_powers_of_what_is_known_and_one_on_average(n_known, b
     assert set(class_weights(n_known, 0.0).values()) == {1.0}
 
 
+def test_what_is_held_back_does_not_say_when_to_stop():
+    space = space_of(case("Li1+ Na1+ Fe2+ S2+ Fe3+ O2- S2-", 2, 3))
+    model, options = machine(space, ("ion", "cation_anion")), load_config().train.fm
+    everything = _some_known(space, {"first": 24})["first"]
+    known, held, nothing = ({"first": everything.take(np.arange(*rows))} for rows in ((12,), (12, 24), (0,)))
+    one, other = (_fit(model, known, part, options, n_epochs=30, n_batches=2, learning_rate=0.2) for part in (held, nothing))
+    for fit in (one, other):
+        fit.learn(SilentProgress())
+    judged = [epoch.validation["first"] for epoch in one.history]
+    assert len(one.history) == len(other.history) == 30
+    assert np.argmin(judged) < 15, "the held-back part should grow unlikely, or this shows nothing"
+    for name, values in one.parameters.items():
+        np.testing.assert_array_equal(values, other.parameters[name])
+
+
 @pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
 def test_each_class_counts_by_its_weight_and_is_judged_without(balance):
     space = space_of(case("Li1+ Na1+ Fe2+ S2+ Fe3+ O2- S2-", 2, 3), (3, 2))
@@ -280,7 +295,7 @@ def test_each_class_counts_by_its_weight_and_is_judged_without(balance):
     fit = _fit(model, known, held, load_config().train.fm, class_balance=balance)
     start, gradients = dict(fit.parameters), []
     fit._adam.step = lambda _, gradient, __: gradients.append(gradient)
-    fit.search(SilentProgress())
+    fit.learn(SilentProgress())
     weights = {name: 15 * n**-balance / sum(m ** (1 - balance) for m in sizes.values()) for name, n in sizes.items()}
 
     def loss(parameters):
@@ -311,80 +326,9 @@ def test_a_class_learns_from_another_only_by_what_they_share(is_own):
         known = _some_known(space, {"more0": 2}) | _some_known(space, {"first": 10}, seed)
         none = {name: item.take(np.arange(0)) for name, item in known.items()}
         fit = _fit(model, known, none, load_config().train.fm, n_epochs=3, n_batches=2)
-        fit.search(SilentProgress())
+        fit.learn(SilentProgress())
         found.append(_naive_scores(model, fit.parameters, "more0", space.decode("more0", class_ids(space, "more0"))))
     assert (found[0] == found[1]) == is_own
-
-
-def _watched_search(model, known, held, validations, **changes):
-    """Return a fit after its search, where epoch ``n`` is given the n-th validation and leaves ``n`` as its parameters."""
-    fit = _fit(model, known, held, load_config().train.fm, n_epochs=len(validations), **changes)
-
-    def epoch(*_):
-        n = len(fit.history)
-        fit.parameters = {"epoch": n}
-        return 0.0, validations[n]
-
-    fit._epoch = epoch
-    fit.search(SilentProgress())
-    return fit
-
-
-@pytest.mark.parametrize(
-    ("values", "n_epochs", "best"),
-    [
-        ([5, 4, 6, 6, 6, 6, 6, 6, 6, 1], 6, 1),  # not before half of the epochs, and then at once
-        ([9, 8, 7, 6, 5, 4, 9, 9, 1, 1], 8, 5),
-        ([9, 8, 7, 6, 5, 4, 9, 3, 9, 9], 10, 7),
-    ],
-)
-def test_a_search_ends_when_the_held_back_part_stops_improving_and_returns_to_its_best(values, n_epochs, best):
-    space = space_of(case("Li1+ Na1+ Fe2+ S2+ Fe3+ O2- S2-", 2, 3))
-    known, held = _some_known(space, {"first": 12}), _some_known(space, {"first": 3}, seed=1)
-    fit = _watched_search(machine(space, ("ion",)), known, held, [{"first": value} for value in values], patience=1)
-    assert (len(fit.history), fit.parameters) == (n_epochs, {"epoch": best})
-
-
-def test_steps_shrink_from_epoch_to_epoch_to_a_twentieth():
-    space = space_of(case("Li1+ Na1+ Fe2+ S2+ Fe3+ O2- S2-", 2, 3))
-    known, held = _some_known(space, {"first": 12}), _some_known(space, {"first": 3}, seed=1)
-    fit = _watched_search(machine(space, ("ion",)), known, held, [{"first": -n} for n in range(40)], learning_rate=0.2)
-    assert [epoch.learning_rate for epoch in fit.history] == pytest.approx([0.2 * max(1 - n / 40, 0.05) for n in range(40)])
-
-
-def test_the_penalty_of_each_group_is_its_own():
-    """Of an epoch of one step, the loss is that without penalty and half of each parameter's squared norm times its weight."""
-    space = space_of(case("Li1+ Na1+ Fe2+ S2+ Fe3+ O2- S2-", 2, 3))
-    model = machine(space)
-    known = _some_known(space, {"first": 12})
-    none = {"first": known["first"].take(np.arange(0))}
-    options, losses = load_config().train.fm, []
-    weights = {"weights": 3.0, "ion": 0.5, "stoichiometry": 0.25, "cation_anion": 2.0, "ion_coefficient": 1.5, "prior": 4.0}
-    weights |= {"cation_cation_anion": 0.75, "similarity": 0.0}
-    start = random_parameters(model, seed=3, scale=0.2)
-    for l2 in (dict.fromkeys(weights, 0.0), weights):
-        fit = _fit(model, known, none, options, l2=options.l2.model_copy(update=l2))
-        fit.parameters = dict(start)
-        fit.search(SilentProgress())
-        losses.append(fit.history[0].loss)
-    penalty = 0.0
-    for group, values in start.items():
-        kind, feature, *_ = group.split(".")
-        weight = 0.0 if kind == "bias" else weights["weights" if kind == "weight" else feature]
-        penalty += weight * (model.prior_scale if feature == "prior" else 1.0) ** 2 * (values**2).sum() / 2
-    assert losses[1] - losses[0] == pytest.approx(penalty, rel=1e-4)
-
-
-def test_a_class_of_which_epochs_see_a_part_only_does_not_say_when_to_stop():
-    space = space_of(case("Li1+ Na1+ Fe2+ S2+ Fe3+ O2- S2-", 2, 3), (3, 2))
-    sizes = {name: item.n_candidates for name, item in space.classes.items()}
-    larger = max(sizes, key=sizes.__getitem__)
-    known, held = _some_known(space, dict.fromkeys(sizes, 12)), _some_known(space, dict.fromkeys(sizes, 3), seed=1)
-    validations = [{name: -100.0 * n if name == larger else float(n) for name in sizes} for n in range(6)]
-    smallest, largest = min(sizes.values()), max(sizes.values())
-    for max_candidates, best in ((largest, 5), (smallest, 0), (1, 5)):  # where epochs see a part of all classes, all decide
-        fit = _watched_search(machine(space, ("ion",)), known, held, validations, patience=9, max_candidates=max_candidates)
-        assert fit.parameters == {"epoch": best}, max_candidates
 
 
 def _flat(item):

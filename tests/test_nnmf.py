@@ -218,7 +218,8 @@ def test_every_way_of_fitting_lowers_the_loss(changes):
 
 
 def test_the_penalty_is_chosen_on_the_held_back_part():
-    fitted = _fit(_settings(start="random", l2=(0.0, 1e4), n_steps=60, latent_rate=0.01, network_rate=0.01))
+    longer = SETTINGS.train.nnmf.machine.model_copy(update={"n_epochs": 4, "n_batches": 2})
+    fitted = _fit(_settings(start="random", l2=(0.0, 1e4), n_steps=60, latent_rate=0.01, network_rate=0.01, machine=longer))
     histories = fitted.facts["history"]
     best = [min(sum(epoch["validation"].values()) for epoch in history if epoch["validation"]) for history in histories]
     assert fitted.facts["l2"] == (0.0, 1e4)[int(np.argmin(best))]

@@ -92,9 +92,9 @@ def test_a_fit_goes_on_where_the_other_had_not_seen_what_was_held_back(kind, mon
     again = fit(kind, known(30), ending(first))
     starts = warm_start(kind, first).machines.members
     assert len(seen) == len(starts) == (1 if kind == "fm" else 2)
-    for (continued, start), searched, final in zip(seen, starts, machines(kind, first.model).members, strict=True):
-        assert any((searched[name] != final[name]).any() for name in final)
-        for name, values in searched.items():
+    for (continued, start), learned, final in zip(seen, starts, machines(kind, first.model).members, strict=True):
+        assert any((learned[name] != final[name]).any() for name in final)
+        for name, values in learned.items():
             np.testing.assert_array_equal(start[name], values)
         assert [epoch.phase for epoch in continued.history] == ["fit", "fit", "final"]
         assert [epoch.learning_rate for epoch in continued.history] == pytest.approx([0.05 * 2 / 6, 0.05 / 6, 0.05 / 6])

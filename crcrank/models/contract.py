@@ -57,7 +57,7 @@ class TrainingData:
     space
         The space; all its candidates that are not known are unlabelled.
     fitting, held_back
-        Known candidates of each class to fit to, and those held back to choose when to stop; no formula is in both.
+        Known candidates of each class to fit to, and those held back to judge the fit; no formula is in both.
     elements
         Properties of the elements.
     outside

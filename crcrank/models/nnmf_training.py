@@ -112,7 +112,6 @@ def _machine_settings(settings: NNMFSettings) -> FMSettings:
         n_epochs=own.n_epochs,
         n_final_epochs=0,
         n_warm_epochs=own.n_epochs,
-        patience=own.n_epochs,
         n_batches=own.n_batches,
         learning_rate=own.learning_rate,
         max_candidates=_MOST_IN_AN_EPOCH,

@@ -201,11 +201,11 @@ def fit_stack(
     machine = machine_of(settings.fm, data, prior)
     teacher = _Teacher(data.space, settings.depth, n_threads, progress)
     starts, parts = _beginning(data, machine, settings, earlier, rng)
-    fits, searched, lessons = [], [], []
+    fits, learned, lessons = [], [], []
     for start, (kept, held) in zip(starts, parts, strict=True):
         fit = Fit(machine, (kept, held), settings.fm, rng.spawn(1)[0], n_threads, start)
-        fit.search(progress)
-        searched.append(dict(fit.parameters))
+        fit.learn(progress)
+        learned.append(dict(fit.parameters))
         autoencoder, around = _surroundings(data, kept, settings.ease)
         lessons += teacher.lessons((FittedFM(machine, (fit.parameters,)), autoencoder), around, (kept, held))
         fit.finish(progress)
@@ -217,7 +217,7 @@ def fit_stack(
         model=model,
         n_epochs=sum(len(fit.history) for fit in fits),
         facts={"history": [history_rows(fit.history) for fit in fits], "prior": prior_facts(prior), "features": list(lessons[0][0])},
-        state=WarmStart.after(machine, searched, parts).arrays(),
+        state=WarmStart.after(machine, learned, parts).arrays(),
     )
 
 

@@ -102,8 +102,6 @@ class Fit:
         self._rng, self._n_threads = rng, n_threads
         self._sums = {name: ClassLikelihood(machine.space, name) for name in machine.classes}
         self._n_parts = {name: _n_parts(options, machine.space.classes[name].n_candidates) for name in machine.classes}
-        whole = [name for name in machine.classes if self._n_parts[name] == options.n_batches]
-        self._judged = whole or list(machine.classes)  # a random part of a class gives too rough a likelihood to choose by
         self._adam = _Adam()
         self._prior_scale = machine.prior_scale
         n_candidates = {name: machine.space.classes[name].n_candidates for name in machine.classes}
@@ -115,24 +113,13 @@ class Fit:
         self._n_visited = sum(n_candidates[name] * options.n_batches // self._n_parts[name] for name in machine.classes)
         self._buffers: list[dict[str, PairwiseProgram]] = []
 
-    def search(self, progress: ProgressSink) -> None:
-        """Fit until the validation likelihood stops improving, and return to its best; the validation part stays unseen."""
-        best, best_score = self.parameters, np.inf
-        since_best = 0
+    def learn(self, progress: ProgressSink) -> None:
+        """Take all epochs of the settings; the validation part stays unseen, and does not say when to stop."""
         progress.start("train", self._n_visited * (self.options.n_epochs - self._first_epoch), "candidates")
         for epoch in range(self._first_epoch, self.options.n_epochs):
             rate = self._rate(epoch)
             loss, validation = self._epoch(self._known, rate)
             self._log(Epoch(len(self.history) + 1, "fit", rate, loss, validation), progress)
-            n_held = {name: len(self._validation[name]) * self._class_weights[name] for name in self._judged}
-            score = sum(validation[name] * n for name, n in n_held.items() if name in validation)
-            since_best += 1
-            if not validation or score < best_score:
-                best, best_score, since_best = dict(self.parameters), score, 0
-            if since_best > self.options.patience and 2 * epoch >= self.options.n_epochs:
-                progress.advance(self._n_visited * (self.options.n_epochs - epoch - 1))
-                break
-        self.parameters = best
 
     def finish(self, progress: ProgressSink) -> None:
         """Take the last epochs on all known compositions."""
@@ -278,20 +265,19 @@ def fit_fm(
     starts, parts = _beginning(data, machine, settings, earlier, rng)
     if not any(len(held) for held in parts[1].values()):
         settings = settings.model_copy(update={"n_final_epochs": 0})
-    fits, searched = [], []
+    fits, learned = [], []
     for start, member in zip(starts, rng.spawn(settings.n_models) if settings.n_models > 1 else [rng], strict=True):
         fits.append(Fit(machine, parts, settings, member, n_threads, start))
-        fits[-1].search(progress)
-        searched.append(dict(fits[-1].parameters))
+        fits[-1].learn(progress)
+        learned.append(dict(fits[-1].parameters))
         fits[-1].finish(progress)
     histories = [fit.history for fit in fits]
-    best = [min((epoch for epoch in history if epoch.validation), key=_total, default=None) for history in histories]
     return Fitted(
         model=FittedFM(machine, tuple(fit.parameters for fit in fits)),
         n_epochs=sum(map(len, histories)),
-        validation=best[0].validation if best[0] else {},
+        validation=[epoch.validation for epoch in histories[0] if epoch.phase == "fit"][-1],
         facts={"history": [history_rows(history) for history in histories], "prior": prior_facts(prior)},
-        state=WarmStart.after(machine, searched, [parts]).arrays(),
+        state=WarmStart.after(machine, learned, [parts]).arrays(),
     )
 
 
@@ -304,10 +290,6 @@ def _beginning(
     warm = WarmStart.of(earlier, cast("FittedFM", earlier.model), machine, settings.n_models, n_parts=1)
     sizes = {name: len(item) for name, item in data.held_back.items()}
     return warm.machines.members, warm.parts(data.all_known(), sizes, rng)[0]
-
-
-def _total(epoch: Epoch) -> float:
-    return sum(epoch.validation.values())
 
 
 def prior_of(settings: FMSettings, data: TrainingData) -> PropertyComponents:

@@ -1,7 +1,7 @@
 """What a later fit continues from: parameters that have not seen the compounds held back, and which these were.
 
 A model takes its last steps on all known compounds. A later fit continues from its parameters before that, so that what was held back stays
-unseen: it goes on to stop the fit, and to teach the trees of a stack. Of the compounds that have become known since, as many are held
+unseen: it goes on to judge the fit, and to teach the trees of a stack. Of the compounds that have become known since, as many are held
 back as keep their part the same. Compounds are the same if their formulas are.
 """
 

@@ -176,7 +176,7 @@ def fit_model(
     progress: ProgressSink | None = None,
     earlier: Earlier | None = None,
 ) -> Fitted:
-    """Fit the model of the settings to known candidates of each class, a part of which is held back to stop the fit.
+    """Fit the model of the settings to known candidates of each class, a part of which is held back to judge the fit.
 
     Some models learn from the known compositions outside the space too. With ``earlier``, go on from that fit.
 
