@@ -39,6 +39,11 @@ def test_a_file_overrides_single_keys(tmp_path):
     assert settings.space == default.space
 
 
+def test_of_classes_of_its_own_a_file_trains_those_that_it_names(tmp_path):
+    more = CLASSES + CLASSES.replace("binary", "other") + '[train]\nclasses = ["other"]\n'
+    assert load_config(write(tmp_path, more)).train.classes == ("other",)
+
+
 def test_classes_are_replaced_as_a_whole_and_trained(tmp_path):
     settings = load_config(write(tmp_path, CLASSES))
     assert list(settings.space.classes) == ["binary"]
