@@ -286,6 +286,37 @@ def test_what_is_held_back_does_not_say_when_to_stop():
         np.testing.assert_array_equal(values, other.parameters[name])
 
 
+def test_steps_shrink_from_epoch_to_epoch_to_a_twentieth():
+    space = space_of(case("Li1+ Na1+ Fe2+ S2+ Fe3+ O2- S2-", 2, 3))
+    known, held = _some_known(space, {"first": 12}), _some_known(space, {"first": 3}, seed=1)
+    fit = _fit(machine(space, ("ion",)), known, held, load_config().train.fm, n_epochs=40, learning_rate=0.2)
+    fit.learn(SilentProgress())
+    assert [epoch.learning_rate for epoch in fit.history] == pytest.approx([0.2 * max(1 - n / 40, 0.05) for n in range(40)])
+
+
+def test_the_penalty_of_each_group_is_its_own():
+    """Of an epoch of one step, the loss is that without penalty and half of each parameter's squared norm times its weight."""
+    space = space_of(case("Li1+ Na1+ Fe2+ S2+ Fe3+ O2- S2-", 2, 3))
+    model = machine(space)
+    known = _some_known(space, {"first": 12})
+    none = {"first": known["first"].take(np.arange(0))}
+    options, losses = load_config().train.fm, []
+    weights = {"weights": 3.0, "ion": 0.5, "stoichiometry": 0.25, "cation_anion": 2.0, "ion_coefficient": 1.5, "prior": 4.0}
+    weights |= {"cation_cation_anion": 0.75, "similarity": 0.0}
+    start = random_parameters(model, seed=3, scale=0.2)
+    for l2 in (dict.fromkeys(weights, 0.0), weights):
+        fit = _fit(model, known, none, options, l2=options.l2.model_copy(update=l2))
+        fit.parameters = dict(start)
+        fit.learn(SilentProgress())
+        losses.append(fit.history[0].loss)
+    penalty = 0.0
+    for group, values in start.items():
+        kind, feature, *_ = group.split(".")
+        weight = 0.0 if kind == "bias" else weights["weights" if kind == "weight" else feature]
+        penalty += weight * (model.prior_scale if feature == "prior" else 1.0) ** 2 * (values**2).sum() / 2
+    assert losses[1] - losses[0] == pytest.approx(penalty, rel=1e-4)
+
+
 @pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
 def test_each_class_counts_by_its_weight_and_is_judged_without(balance):
     space = space_of(case("Li1+ Na1+ Fe2+ S2+ Fe3+ O2- S2-", 2, 3), (3, 2))
