@@ -351,6 +351,18 @@ def test_run_ends_with_the_best_the_hits_and_the_picture(config, capsys):
     assert json.loads(capsys.readouterr().out)["stages"]["train"] == "up to date"
 
 
+@pytest.mark.usefixtures("done")
+def test_run_without_a_holdout_ends_with_the_best_and_a_note(config, capsys):
+    config.write_text(config.read_text().replace('holdout = ["holdout.csv"]', ""))
+    assert main(["run", str(config), "--out-dir", ".", "--threads", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.index("12 best, ternary") < printed.index("no validation, so nothing says") < printed.index("report.html")
+    assert "hit rate" not in printed
+    assert main(["run", str(config), "--out-dir", ".", "--threads", "1", "--json", "-q"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["hits"], summary["depths"], summary["reach"]) == ([], [], {})
+
+
 def test_blas_has_one_thread_unless_the_user_says_otherwise(monkeypatch, capsys):
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     monkeypatch.setenv("MKL_NUM_THREADS", "3")

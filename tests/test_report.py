@@ -327,6 +327,20 @@ def test_without_the_holdout_there_are_no_curves(copied, tmp_path):
     assert summary.left_out[0] in "".join(found.text)
 
 
+def test_a_run_without_a_validation_has_a_page(done, copied, tmp_path):
+    (copied / "validation.parquet").unlink()  # what lies beside it is of no validation now
+    summary = run_report(copied, tmp_path / "r.html")
+    found = Reading(summary.out.read_text(encoding="utf-8"))
+    text = "".join(found.text)
+    assert summary.n_recommended == len(rows(done / "ranking.parquet", "ranking"))
+    assert summary.left_out == ("This part is left out: the run has no validation.",) * 4
+    assert text.count(summary.left_out[0]) == 4
+    assert "No validation, so nothing says how often this list is right: name lists to look in, in [run] holdout." in text
+    assert "The validation has no rows" not in text
+    assert [found.data[key] for key in ("curves", "holdouts", "hits", "recalls", "depths", "spreads", "calibration")] == [[]] * 7
+    assert not any(found.data["columns"]["found_in"])
+
+
 def test_classes_can_be_chosen(done, tmp_path):
     summary = run_report(done, tmp_path / "r.html", classes=["ternary"])
     assert summary.n_recommended == len(rows(done / "ranking.parquet", "ranking"))
@@ -460,9 +474,9 @@ def test_what_is_no_folder_of_a_run(copied, tmp_path, refused):
 
 
 def test_a_run_without_all_of_its_stages(copied, refused):
-    (copied / "validation.parquet").unlink()
+    (copied / "encoded.parquet").unlink()
     (copied / "plan.parquet").unlink()
-    message = f"{copied}: no plan.parquet, validation.parquet there; crcrank run CONFIG.toml --out-dir {copied} makes what is missing"
+    message = f"{copied}: no encoded.parquet, plan.parquet there; crcrank run CONFIG.toml --out-dir {copied} makes what is missing"
     refused(4, message, copied)
 
 

@@ -434,6 +434,23 @@ def test_what_a_run_has_no_data_for_is_said_and_not_drawn(browser, tmp_path):
     assert not browser.problems
 
 
+def test_a_page_without_a_validation_says_so_and_still_lists(browser, tmp_path):
+    page = make_page()
+    metadata = {name: item for name, item in page.metadata.items() if name != "validation"}
+    columns = {**page.columns, "found_in": [[] for _ in page.columns["found_in"]]}
+    left_out = dict.fromkeys(("curves", "recall", "compounds", "calibration"), "No validation.")
+    nothing = {"evidence": Evidence([], [], [], {}, {}, [], {}), "hits": [], "curves": [], "holdouts": []}
+    text = page_text(replace(page, metadata=metadata, columns=columns, left_out=left_out, **nothing))
+    (tmp_path / "page.html").write_text(text, encoding="utf-8")
+    show(browser, tmp_path / "page.html")
+    assert texts(browser, ".absent") == ["No validation."] * 4
+    assert browser.run("document.getElementById('hit-part').hidden")
+    assert browser.run("document.querySelectorAll('#hits :is(svg, table)').length") == 0
+    assert browser.run("getComputedStyle(document.querySelector('#compounds > .quiet')).display") == "none"
+    assert browser.run("document.querySelectorAll('#list tbody tr').length") == 25
+    assert not browser.problems
+
+
 def test_a_window_without_a_size_waits_for_one(browser, path):
     show(browser, path, width=20)
     assert browser.run("document.querySelectorAll('#curves svg').length") == 0

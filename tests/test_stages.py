@@ -589,6 +589,20 @@ def test_a_run_without_lists_is_refused(copied):
         rerun(copied)
 
 
+def test_a_run_without_a_holdout_ranks_and_shows_no_validation(copied):
+    with_holdout = rerun(copied)
+    copied.write_text(copied.read_text().replace('holdout = ["holdout.csv"]', ""))
+    summary = rerun(copied)
+    assert [name for name in with_holdout.stages if name not in summary.stages] == ["ingest holdout-1", "validate"]
+    assert summary.stages["rank"].startswith("input changed")
+    assert summary.best == with_holdout.best
+    assert (summary.hits, summary.depths, summary.reach, summary.pictures) == ([], [], {}, ())
+    assert summary.notes == ("no validation, so nothing says how often this list is right: name lists to look in, in [run] holdout",)
+    assert not [path.name for path in summary.out_dir.iterdir() if path.name.startswith(("validation", "ranking.ranks"))]
+    assert "the run has no validation" in summary.report.read_text(encoding="utf-8")
+    assert set(rerun(copied).stages.values()) == {UP_TO_DATE}
+
+
 def test_two_runs_in_one_folder(copied):
     with run_stage.hold_output(copied.parent / "run" / "run", overwrite=True), pytest.raises(OutputHeldError, match="another crcrank run"):
         rerun(copied)

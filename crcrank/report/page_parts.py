@@ -41,8 +41,8 @@ def head_section(page: Page) -> str:
     """Return the title, what the run was, and how often the first recommendations were right."""
     n_listed = sum(item.n_listed for item in page.classes)
     n_candidates = sum(item.n_candidates for item in page.classes)
-    made = page.metadata["validation"]["created_at"][:10]
-    version = page.metadata["validation"]["crcrank_version"]
+    *_, last = page.metadata.values()
+    made, version = last["created_at"][:10], last["crcrank_version"]
     lines = [
         f'<p class="overline">crcrank {text(version)} · run <b>{text(page.name)}</b> · model <b>{text(page.model)}</b> · {text(made)}</p>',
         f"<h1>The {n_listed:,} best of {n_candidates:,} candidate compositions</h1>",
@@ -73,7 +73,9 @@ def _card(row: Mapping[str, Any]) -> str:
 
 
 def hit_table(page: Page) -> str:
-    """Return the rows of the validation as a table."""
+    """Return the rows of the validation as a table, of a run without one nothing."""
+    if "validation" not in page.metadata:
+        return ""
     if not page.hits:
         return '<p class="absent">The validation has no rows: fewer formulas are listed than its smallest k.</p>'
     heads = ("First k", "Hits", "Hit rate", "Recall", "Enrichment", "At random", "p by chance")

@@ -24,7 +24,7 @@ from crcrank.report.page import page_text
 from crcrank.report.page_data import Arm, ClassFacts, Curve, ElementCounts, Flow, Histogram, IonMap, Page, Segment
 from crcrank.report.projection import project
 from crcrank.stages.report_evidence import read_evidence
-from crcrank.stages.validate import UNITED, names_of_lists
+from crcrank.stages.validate import UNITED, names_of_lists, read_validation
 
 _STAGES = ("known", "encoded", "model", "plan", "ranking", "validation")
 # What each was made from; another one that lies there now would tell another story.
@@ -110,12 +110,13 @@ class _Run:
         metadata = {name: read_metadata(path, name) for name, path in paths.items()}
         _check_one_space(folder, metadata)
         _check_lineage(folder, metadata)
-        found = {name: read_artifact(paths[name], name) for name in _STAGES if name != "plan"}
+        found = {name: read_artifact(path, name) for name, path in paths.items() if name not in {"plan", "validation"}}
+        found["validation"] = validation = read_validation(folder / "validation.parquet")
         ranked = found["ranking"].table["composition_class"].unique().to_pylist()
         if unknown := [name for name in classes or () if name not in ranked]:
             raise ConfigError(f"--class: {unknown[0]!r} is not ranked in {folder}; wanted one of {', '.join(ranked)}")
         chosen = tuple(name for name in ranked if name in (classes or ranked))
-        return cls(folder, chosen, **found, holdouts=_holdouts(folder, metadata["validation"]))
+        return cls(folder, chosen, **found, holdouts=_holdouts(folder, validation.metadata))
 
     def page(self, study: Path | None) -> Page:
         """Return what the page shows."""
@@ -126,7 +127,7 @@ class _Run:
         return Page(
             name=self.folder.resolve().name,
             model=model,
-            metadata={name: getattr(self, name).metadata for name in _STAGES if name != "plan"},
+            metadata={name: getattr(self, name).metadata for name in _stage_paths(self.folder) if name != "plan"},
             classes=[self._class_facts(name) for name in self.classes],
             holdouts=list(self.holdouts),
             hits=[row for row in self.validation.table.to_pylist() if row["composition_class"] in self.classes],
@@ -140,7 +141,7 @@ class _Run:
             ion_map=ion_map,
             flows=list(self._flows()),
             histograms=self._histograms(),
-            left_out=dict(self._left_out(ion_map)) | missing,
+            left_out=dict(self._left_out(ion_map)) | missing | self._not_validated(),
         )
 
     def _left_out(self, ion_map: IonMap | None) -> Iterator[tuple[str, str]]:
@@ -150,6 +151,11 @@ class _Run:
             yield "curves", "Discovery curves are left out: a holdout of the validation is not in the folder any more, or has changed."
         if not self._histograms():
             yield "scores", "This run has not counted the scores of the whole space."
+
+    def _not_validated(self) -> dict[str, str]:
+        """Return, of a run without a validation, the sentence that stands for each part which shows one."""
+        parts = ("curves", "recall", "compounds", "calibration")
+        return {} if self.validation.path.exists() else dict.fromkeys(parts, "This part is left out: the run has no validation.")
 
     def _class_facts(self, name: str) -> ClassFacts:
         facts = self.ranking.metadata["extra"]["classes"][name]
@@ -268,16 +274,18 @@ class _Run:
 
 
 def _stage_paths(folder: Path) -> dict[str, Path]:
-    """Return the artifact of each stage.
+    """Return the artifact of each stage; a run without a holdout has no validation.
 
     Raises
     ------
     ArtifactError
-        If one is missing, or the folder is none.
+        If another one is missing, or the folder is none.
     """
     if not folder.is_dir():
         raise ArtifactError(f"{folder}: {'no folder' if folder.exists() else 'no such folder'}; wanted the --out-dir of crcrank run")
     paths = {name: folder / f"{name}.parquet" for name in _STAGES}
+    if not paths["validation"].exists():
+        del paths["validation"]
     if missing := [path.name for path in paths.values() if not path.exists()]:
         raise ArtifactError(f"{folder}: no {', '.join(missing)} there; crcrank run CONFIG.toml --out-dir {folder} makes what is missing")
     return paths
@@ -296,10 +304,10 @@ def _check_one_space(folder: Path, metadata: Mapping[str, Mapping[str, Any]]) ->
 
 def _check_lineage(folder: Path, metadata: Mapping[str, Mapping[str, Any]]) -> None:
     """Raise ArtifactError unless each stage was made from those before it that lie there now."""
-    hashes = {name: sha256_of_file(folder / f"{name}.parquet") for name in _STAGES}
-    for name, sources in _MADE_FROM.items():
-        found = {item["sha256"] for item in metadata[name]["inputs"]}
-        for source in sources:
+    hashes = {name: sha256_of_file(folder / f"{name}.parquet") for name in metadata}
+    for name, item in metadata.items():
+        found = {source["sha256"] for source in item["inputs"]}
+        for source in _MADE_FROM.get(name, ()):
             if hashes[source] not in found:
                 raise ArtifactError(
                     f"{folder}: {name}.parquet was made from another {source}.parquet than the one there; "

@@ -26,8 +26,10 @@ from crcrank.stages.validate import (
     Reach,
     detail_paths,
     picture_paths,
+    read_validation,
     recall_paths,
     recorded_reach,
+    remove_validation,
     run_validate,
     validate_provenance,
 )
@@ -86,14 +88,14 @@ def run_run(
     force: bool = False,
     progress: ProgressSink | None = None,
 ) -> RunSummary:
-    """Run all stages into one folder.
+    """Run all stages into one folder; without a holdout there is no validation, and one that an earlier run left is removed.
 
     Parameters
     ----------
     out_dir
         The folder; it is made if need be, and held by one run at a time.
     settings
-        The section ``run`` names the lists to train and to validate on.
+        The section ``run`` names the lists to train on and, if there are any, to validate on.
     classes
         Classes to train and rank, instead of the settings'.
     force
@@ -102,13 +104,12 @@ def run_run(
     Raises
     ------
     ConfigError
-        If the settings name no lists.
+        If the settings name no list to train on.
     OutputHeldError
         If another run works in the folder.
     """
-    for key in ("known", "holdout"):
-        if not getattr(settings.run, key):
-            raise ConfigError(f'run.{key}: names no list; the configuration needs [run] {key} = ["my_list.csv"]')
+    if not settings.run.known:
+        raise ConfigError('run.known: names no list; the configuration needs [run] known = ["my_list.csv"]')
     with hold_output(out_dir / "run", overwrite=True):
         remove_partial_files(out_dir)
         chain = _Chain(out_dir, settings, classes or settings.run.classes or None, n_threads, progress)
@@ -119,8 +120,10 @@ def run_run(
             if reason != UP_TO_DATE:
                 step.run()
         best = best_rows(read_artifact(chain.ranking, "ranking").table)
-        validation = read_artifact(chain.validation, "validation")
-        depths = read_artifact(detail_paths(chain.validation)[0], "depths").table.to_pylist()
+        if not chain.holdouts:
+            remove_validation(chain.validation)
+        validation = read_validation(chain.validation)
+        depths = read_artifact(detail_paths(chain.validation)[0], "depths").table.to_pylist() if chain.holdouts else []
         report = run_report(out_dir, out_dir / "report.html", overwrite=True).out
     facts = validation.metadata["extra"]
     reach = recorded_reach(facts, chain.space)
@@ -138,9 +141,10 @@ class _Chain:
             out_dir / f"{name}.parquet" for name in ("known", "encoded", "model", "plan", "ranking", "validation")
         )
         with_ranks = settings.run.ranks and not (settings.rank.one_per_family or settings.rank.max_per_system)
-        self.pictures = (*picture_paths(self.validation), *(recall_paths(self.validation) if with_ranks else ()))
         self.holdouts = [out_dir / f"holdout-{i}.parquet" for i in range(1, len(settings.run.holdout) + 1)]
         self._ranks_of = self.holdouts if with_ranks else []
+        curves, recall = picture_paths(self.validation), recall_paths(self.validation)
+        self.pictures = (*(curves if self.holdouts else ()), *(recall if self._ranks_of else ()))
         self._settings, self._classes, self._n_threads = settings, classes, n_threads
         self._common: dict[str, Any] = {"overwrite": True, "progress": progress}
         self.space: Space = load_space(settings)[0]
@@ -196,6 +200,8 @@ class _Chain:
             ),
             rank_paths(self.ranking) if self._ranks_of else (),
         )
+        if not self.holdouts:
+            return
         yield Step(
             "validate",
             self.validation,

@@ -33,6 +33,7 @@ from crcrank.stages.ranks import KNOWN, rank_paths
 _log = logging.getLogger(__name__)
 UNITED = "united"
 _N_WORST = 5
+_NO_VALIDATION = "no validation, so nothing says how often this list is right: name lists to look in, in [run] holdout"
 _RECALLS = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 
 
@@ -248,6 +249,20 @@ def _worst(compounds: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def _columns(kind: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Return the columns of an artifact; what a row leaves out is empty."""
     return {name: [row.get(name) for row in rows] for name in SCHEMAS[kind].names}
+
+
+def read_validation(path: Path) -> Artifact:
+    """Read a validation; where there is none, return one without rows, whose note says so."""
+    if path.exists():
+        return read_artifact(path, "validation")
+    facts = {"reach": {}, "notes": [_NO_VALIDATION], "calibration_error": {}}
+    return Artifact(path, SCHEMAS["validation"].empty_table(), {"extra": facts, "inputs": []})
+
+
+def remove_validation(out: Path) -> None:
+    """Remove a validation and all that was written beside it."""
+    for path in (out, *detail_paths(out), *picture_paths(out), *recall_paths(out)):
+        path.unlink(missing_ok=True)
 
 
 def recorded_reach(facts: Mapping[str, Any], space: Space) -> dict[str, Reach]:

@@ -40,6 +40,7 @@ setUpTable();
 setUpHeat();
 showCurveLegend();
 showEvidence();
+find("hit-part").hidden = !data.hits.length && !data.curves.length;
 for (const [id] of BY_CLASS) {
   find(id).classList.toggle("three", classNames.length > 2);
   find(id).classList.toggle("two", classNames.length === 2);
