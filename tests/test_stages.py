@@ -424,6 +424,16 @@ def test_how_much_of_the_known_a_holdout_has_is_said_where_it_bounds_the_hit_rat
     assert not any(said in note for note in notes(listed[:5]))
 
 
+def test_nothing_is_said_of_the_known_where_none_is_named(done, settings, tmp_path):
+    run_rank(done / "model.parquet", done / "plan.parquet", tmp_path / "r.parquet", settings=settings, n_threads=1)
+    listed = {row["formula"] for row in rows(tmp_path / "r.parquet", "ranking")}
+    missed = [row["formula"] for row in rows(done / "holdout-1.parquet", "known") if row["formula"] not in listed]
+    run_ingest([tiny.write_list(tmp_path / "h.csv", missed)], tmp_path / "h.parquet", rules=settings.ingest.rules)
+    summary = run_validate(tmp_path / "r.parquet", [tmp_path / "h.parquet"], tmp_path / "v.parquet", settings=settings, cutoffs=[5])
+    assert [(row["n_hits"], row["coverage"]) for row in summary.hits] == [(0, None)]
+    assert not any("of the known" in note for note in summary.notes)
+
+
 def test_reach_counts_every_composition_of_the_holdout(done, settings, tmp_path):
     summary = run_validate(done / "ranking.parquet", [done / "holdout-1.parquet"], tmp_path / "v.parquet", settings=settings)
     reach = summary.reach["holdout"]

@@ -70,8 +70,7 @@ def show_results(common: Common, summary: RunSummary | ValidateSummary) -> None:
 
     if not common.json and not common.quiet:
         show_best(getattr(summary, "best", {}), sys.stdout)
-        if summary.hits:
-            show_hits(summary.hits, sys.stdout)
+        show_hits(summary.hits, sys.stdout)
         if summary.depths:
             show_depths(summary.depths, sys.stdout)
         if worst := getattr(summary, "worst", []):

@@ -88,7 +88,7 @@ def _rank_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def show_hits(hits: Sequence[Mapping[str, Any]], stream: TextIO) -> None:
-    """Print the hit table of a validation; a ranking shorter than every k has none."""
+    """Print the hit table of a validation; a ranking shorter than every k has none, nor has a run without a holdout."""
     if not hits:
         return
     table = Table(title="Hits: real compounds that training never saw", title_justify="left", header_style="bold")

@@ -375,8 +375,9 @@ class _Measured:
 
     def _rows(self, name: str, holdout: Holdout, formulas: list[str]) -> list[dict[str, Any]]:
         table = hit_table(formulas, holdout.reachable[name], n_unknown=self.n_unknown[name], cutoffs=self.cutoffs)
-        described = {"composition_class": name, "holdout": holdout.name, "n_holdout": len(holdout.formulas)}
-        return [described | asdict(row) | {"coverage": coverage(self.known[name], holdout.formulas)} for row in table]
+        share = coverage(self.known[name], holdout.formulas)
+        described = {"composition_class": name, "holdout": holdout.name, "n_holdout": len(holdout.formulas), "coverage": share}
+        return [described | asdict(row) for row in table]
 
 
 def _left_out(ranking: Artifact) -> Path | None:
@@ -439,12 +440,11 @@ def _formulas(known: pa.Table | None, placed: Placements) -> frozenset[str]:
 
 def _coverage_notes(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Say of each holdout what hit rate real compounds would have; not of a class where the list does better: it is of another kind."""
-    highest: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for row in rows:
-        of_holdout = highest.setdefault(row["holdout"], {})
-        of_holdout[row["composition_class"]] = max(row, of_holdout.get(row["composition_class"], row), key=lambda item: item["hit_rate"])
-    for holdout, best in highest.items():
-        shares = [f"{row['coverage']:.0%} of the known {name}" for name, row in best.items() if (row["coverage"] or 0) >= row["hit_rate"]]
+    for holdout in dict.fromkeys(row["holdout"] for row in rows):
+        own = [row for row in rows if row["holdout"] == holdout]
+        exceeded = {row["composition_class"] for row in own if row["hit_rate"] > (row["coverage"] or 0)}
+        covered = {row["composition_class"]: row["coverage"] for row in own if row["coverage"]}
+        shares = [f"{share:.0%} of the known {name}" for name, share in covered.items() if name not in exceeded]
         if shares:
             yield f"{holdout} has {', '.join(shares)} compositions; a list of nothing but real ones would have about that hit rate"
 
